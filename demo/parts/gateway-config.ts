@@ -1,0 +1,40 @@
+import { fileURLToPath } from 'node:url'
+import { stringify } from 'yaml'
+import { loopback } from './loopback.ts'
+
+/** What differs between one gateway on loopback and the next. */
+export interface GatewayConfig {
+  readonly port: number
+  readonly adminPort: number
+  /** Clusters by name, each with the URL of its Prometheus. */
+  readonly clusters: Readonly<Record<string, string>>
+  readonly issuer: string
+  readonly audience: string
+  readonly auditDir: string
+  /** Such as `1s`; the product's default when absent. */
+  readonly clockTolerance?: string
+  readonly level?: 'debug' | 'info' | 'warn' | 'error'
+}
+
+/** The rules that the demo and the tests run with: the ones that the repository shows people. */
+export const policies = fileURLToPath(new URL('../../policies', import.meta.url))
+
+/** The text of a gateway's configuration file. */
+export const gatewayConfig = (options: GatewayConfig): string =>
+  stringify({
+    listen: `${loopback}:${options.port}`,
+    admin: `${loopback}:${options.adminPort}`,
+    clusters: Object.entries(options.clusters).map(([name, url]) => ({ name, prometheus: { url } })),
+    identity: {
+      issuers: [
+        {
+          issuer: options.issuer,
+          audience: [options.audience],
+          ...(options.clockTolerance === undefined ? {} : { clockTolerance: options.clockTolerance }),
+        },
+      ],
+    },
+    policy: { model: `${policies}/model.conf`, rules: [`${policies}/policy.csv`] },
+    audit: { directory: options.auditDir },
+    log: { level: options.level ?? 'info' },
+  })
