@@ -1,0 +1,80 @@
+import { fail, ok } from '../result.ts'
+import type { Result } from '../result.ts'
+
+/** Names and values in the order sent. */
+export type Params = readonly (readonly [name: string, value: string])[]
+
+/** What a parameter may hold. Prometheus's own readers are in its web/api/v1/api.go. */
+export type ParamKind = 'query' | 'selector' | 'time' | 'duration' | 'count' | 'stats'
+
+/** The parameters of an endpoint, by name. Only `match[]` may be given more than once. */
+export type ParamTable = Readonly<Record<string, ParamKind>>
+
+/** Why the parameters were refused, and which one it was. */
+export interface ParamRefusal {
+  readonly param: string
+  readonly message: string
+}
+
+/** One copy of each known parameter, checked. */
+export interface CheckedParams {
+  readonly single: ReadonlyMap<string, string>
+  readonly selectors: readonly string[]
+}
+
+const number = String.raw`[+-]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,3})?`
+const goTime = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)`
+// The two ends of time as Prometheus prints them; its own clients send them to mean "no limit".
+const endsOfTime = String.raw`-292273086-05-16T16:47:06Z|292277025-08-18T07:12:54\.999999999Z`
+const duration = String.raw`(?:\d{1,20}y)?(?:\d{1,20}w)?(?:\d{1,20}d)?(?:\d{1,20}h)?(?:\d{1,20}m)?(?:\d{1,20}s)?(?:\d{1,20}ms)?`
+
+/** What a value must look like, and how to say so. Everything else is left to the PromQL room. */
+const shapes: Readonly<Record<Exclude<ParamKind, 'query' | 'selector'>, readonly [RegExp, string]>> = {
+  time: [new RegExp(`^(?:${number}|${goTime}|${endsOfTime})$`), 'a Unix time in seconds or an RFC 3339 time'],
+  duration: [new RegExp(`^(?:${number}|${duration})$`), 'a number of seconds or a duration such as 5m or 1h30m'],
+  count: [/^\d{1,18}$/, 'a whole number'],
+  stats: [/^[a-z]{1,16}$/, 'the word "all"'],
+}
+
+/**
+ * Reads parameters from the URL and a urlencoded body as one list, URL first. Which of the two Prometheus would
+ * prefer (the body, and of several the first) does not matter: {@link checkParams} refuses to choose.
+ */
+export const readParams = (urlQuery: string, body: string): Params => [
+  ...new URLSearchParams(urlQuery),
+  ...new URLSearchParams(body),
+]
+
+/**
+ * Checks a request's parameters against the endpoint's table: an unknown one, a single-valued one given twice (even if
+ * one copy is empty), or a value of the wrong shape is refused. An empty value means "not given", as for Prometheus.
+ */
+export function checkParams(params: Params, table: ParamTable): Result<CheckedParams, ParamRefusal> {
+  const single = new Map<string, string>()
+  const selectors: string[] = []
+  const seen = new Set<string>()
+  for (const [param, value] of params) {
+    const kind = Object.hasOwn(table, param) ? table[param] : undefined
+    if (kind === undefined) {
+      const known = Object.keys(table).join(', ') || 'none'
+      return fail({ param, message: `unknown parameter "${param.slice(0, 60)}"; this endpoint takes: ${known}` })
+    }
+    if (kind === 'selector') {
+      selectors.push(value)
+      continue
+    }
+    if (seen.has(param)) {
+      return fail({ param, message: `"${param}" was given more than once (URL and body count together): give it once` })
+    }
+    seen.add(param)
+    if (kind === 'query') {
+      single.set(param, value)
+      continue
+    }
+    if (value === '') continue
+    const [shape, wanted] = shapes[kind]
+    if (!shape.test(value)) return fail({ param, message: `"${param}" is not ${wanted}` })
+    single.set(param, value)
+  }
+  return ok({ single, selectors })
+}

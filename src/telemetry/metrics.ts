@@ -1,0 +1,80 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+
+/** The steps of a request whose time is taken. */
+export type Step = 'identify' | 'decide' | 'rewrite' | 'audit' | 'upstream' | 'total'
+
+/** What is asked of the parts at scrape time. */
+export interface Observed {
+  audit(): { readonly open: boolean; readonly queued: number; readonly records: number }
+  policy(): { readonly digest: string; readonly rules: number }
+  issuers(): readonly { readonly issuer: string; readonly keyAge: number | null }[]
+}
+
+/** The gateway's own numbers. Labels hold no caller, query or namespace: whoever scrapes them may see no rights. */
+export interface Metrics {
+  request(labels: { cluster: string; endpoint: string; decision: 'allow' | 'deny'; reason: string }): void
+  step(step: Step, seconds: number): void
+  /** The text exposition, and its content type. */
+  expose(): Promise<{ readonly contentType: string; readonly text: string }>
+}
+
+const buckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+/** Registers everything in a registry of its own, so that two gateways in one process do not mix. */
+export function createMetrics(observed: Observed): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  const requests = new Counter({
+    name: 'bailiwick_requests_total',
+    help: 'Requests by cluster, endpoint and decision; reason is empty for an allow.',
+    labelNames: ['cluster', 'endpoint', 'decision', 'reason'],
+    registers,
+  })
+  const steps = new Histogram({
+    name: 'bailiwick_step_duration_seconds',
+    help: 'Time taken by each step of a request.',
+    labelNames: ['step'],
+    buckets,
+    registers,
+  })
+  observe(registry, observed)
+  return {
+    request: (labels) => requests.inc(labels),
+    step: (step, seconds) => steps.observe({ step }, seconds),
+    expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  }
+}
+
+/** Gauges whose value is fetched when they are scraped. */
+function observe(registry: Registry, observed: Observed): void {
+  const gauge = (name: string, help: string, value: () => number): void => {
+    const made: Gauge = new Gauge({ name, help, registers: [registry], collect: () => made.set(value()) })
+  }
+  gauge('bailiwick_audit_open', '1 while audit records can be made durable, else 0 and nothing is answered.', () =>
+    Number(observed.audit().open),
+  )
+  gauge('bailiwick_audit_queue', 'Audit records waiting to become durable.', () => observed.audit().queued)
+  gauge('bailiwick_audit_records', 'Audit records made durable since start.', () => observed.audit().records)
+  gauge('bailiwick_policy_rules', 'Rules of the policy in force.', () => observed.policy().rules)
+  const policy: Gauge<'digest'> = new Gauge({
+    name: 'bailiwick_policy_info',
+    help: 'Always 1; the label digest names the policy in force.',
+    labelNames: ['digest'],
+    registers: [registry],
+    collect() {
+      policy.reset()
+      policy.set({ digest: observed.policy().digest }, 1)
+    },
+  })
+  const keyAge: Gauge<'issuer'> = new Gauge({
+    name: 'bailiwick_jwks_age_seconds',
+    help: "Seconds since an issuer's keys were last fetched; absent until they were.",
+    labelNames: ['issuer'],
+    registers: [registry],
+    collect() {
+      keyAge.reset()
+      for (const { issuer, keyAge: age } of observed.issuers()) if (age !== null) keyAge.set({ issuer }, age)
+    },
+  })
+}
