@@ -1,0 +1,113 @@
+import type { IdentityRefusal } from '../identity/identity.ts'
+import type { RewriteRefusal } from '../prometheus/rewrite.ts'
+
+/** Every way in which a request ends without Prometheus's answer. */
+export type Refusal =
+  | { readonly is: 'unknown_path' }
+  | { readonly is: 'unknown_cluster' }
+  | { readonly is: 'wrong_method'; readonly allowed: readonly string[] }
+  | { readonly is: 'bad_body'; readonly status: 400 | 413 | 415; readonly message: string }
+  | { readonly is: 'no_credentials' }
+  | { readonly is: 'bad_credentials'; readonly refusal: IdentityRefusal }
+  | RewriteRefusal
+  | { readonly is: 'audit_unavailable' }
+  | { readonly is: 'upstream_unreachable' }
+  | { readonly is: 'upstream_timeout' }
+  | { readonly is: 'upstream_unexpected' }
+  | { readonly is: 'internal' }
+
+/** What goes over the wire. */
+export interface Wire {
+  readonly status: number
+  readonly errorType: string
+  readonly message: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** What a message may say about the caller and the place. */
+export interface RefusalContext {
+  readonly name: string
+  readonly groups: readonly string[]
+  readonly cluster: string
+}
+
+// RFC 6750 §3. The realm says what the token is for.
+const challenge = 'Bearer realm="bailiwick"'
+
+/**
+ * Status, error type and sentence of a refusal. 422 rather than 400 for what the caller can mend in the query: Grafana
+ * repeats a POST that got 400 or 405 as a GET.
+ */
+export function refusalToWire(refusal: Refusal, context: RefusalContext): Wire {
+  switch (refusal.is) {
+    case 'unknown_path':
+      return wire(404, 'not_found', 'this path is not one that the gateway answers; what it answers is in docs/api.md')
+    case 'unknown_cluster':
+      return wire(
+        404,
+        'not_found',
+        'there is no cluster of this name: compare the URL with the one that you were given',
+      )
+    case 'wrong_method': {
+      const allow = refusal.allowed.join(', ')
+      return wire(405, 'bad_data', `this path takes ${allow} only`, { allow })
+    }
+    case 'bad_body':
+      return wire(refusal.status, 'bad_data', refusal.message)
+    case 'no_credentials':
+      return wire(401, 'unauthorized', 'no credentials: send "Authorization: Bearer <token>"', {
+        'www-authenticate': challenge,
+      })
+    case 'bad_credentials':
+      return credentialsToWire(refusal.refusal)
+    case 'no_rights':
+      return wire(403, 'forbidden', noRights(context), {
+        'www-authenticate': `${challenge}, error="insufficient_scope"`,
+      })
+    case 'bad_parameter':
+      return wire(422, 'bad_data', refusal.refusal.message)
+    case 'bad_query':
+      return wire(422, 'bad_data', refusal.message)
+    case 'not_allowed':
+      return wire(403, 'forbidden', `${context.name}: ${refusal.message}`)
+    case 'audit_unavailable':
+      return wire(503, 'unavailable', 'nothing is answered while no audit record can be kept: tell the operator')
+    case 'upstream_unreachable':
+      return wire(502, 'unavailable', `the Prometheus of cluster ${context.cluster} cannot be reached: try again soon`)
+    case 'upstream_timeout':
+      return wire(504, 'timeout', `the Prometheus of cluster ${context.cluster} took too long: ask for less`)
+    case 'upstream_unexpected':
+      return wire(502, 'unavailable', `the Prometheus of cluster ${context.cluster} answered with something else`)
+    case 'internal':
+      return wire(500, 'internal', 'the gateway failed; its log says why')
+  }
+}
+
+function credentialsToWire({ code, message }: IdentityRefusal): Wire {
+  const challenged = (error: string): Readonly<Record<string, string>> => ({
+    'www-authenticate': `${challenge}, error="${error}", error_description="${quotable(message)}"`,
+  })
+  switch (code) {
+    case 'malformed_credentials':
+      return wire(400, 'bad_data', message, challenged('invalid_request'))
+    case 'invalid_token':
+      return wire(401, 'unauthorized', message, challenged('invalid_token'))
+    case 'issuer_unavailable':
+      return wire(503, 'unavailable', message, { 'retry-after': '5' })
+  }
+}
+
+function noRights({ name, groups, cluster }: RefusalContext): string {
+  const carried = groups.length === 0 ? 'your token carries no groups' : `your groups are ${groups.join(', ')}`
+  return `${name} has no right to this on cluster ${cluster} (${carried}): ask for a rule in the policy`
+}
+
+const wire = (
+  status: number,
+  errorType: string,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): Wire => ({ status, errorType, message, headers })
+
+/** RFC 6750 §3 allows these characters in an error description. */
+const quotable = (text: string): string => text.replaceAll(/[^\x20-\x21\x23-\x5B\x5D-\x7E]/g, "'").slice(0, 300)
