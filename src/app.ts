@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import express from 'express'
+import { openAuditLog } from './audit/log.ts'
+import type { AuditLog } from './audit/log.ts'
+import type { Address, Config } from './config/config.ts'
+import { createGateway } from './gateway/gateway.ts'
+import type { Handler } from './gateway/gateway.ts'
+import { openIssuer } from './identity/issuer.ts'
+import type { IssuerKeys } from './identity/issuer.ts'
+import { bearerSource } from './identity/sources/bearer.ts'
+import { readPolicy } from './policy/files.ts'
+import type { Policy } from './policy/policy.ts'
+import { openUpstream } from './prometheus/upstream.ts'
+import type { Upstream } from './prometheus/upstream.ts'
+import { fail, ok } from './result.ts'
+import type { Result } from './result.ts'
+import { createLog } from './telemetry/log.ts'
+import type { Logger } from './telemetry/log.ts'
+import { createMetrics } from './telemetry/metrics.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+
+/** A running gateway. */
+export interface App {
+  /** Where clients reach it on this machine. */
+  readonly url: string
+  /** Where health and metrics are. */
+  readonly adminUrl: string
+  /** Refuses new requests, finishes those in flight within the configured time, and seals the audit log. */
+  stop(): Promise<void>
+}
+
+/** The parts of one gateway that stay for as long as it runs. */
+interface Parts {
+  readonly audit: AuditLog
+  readonly issuers: readonly IssuerKeys[]
+  readonly clusters: ReadonlyMap<string, Upstream>
+  readonly policy: Policy
+  readonly metrics: Metrics
+  readonly log: Logger
+}
+
+/**
+ * Builds the parts and joins them. A policy or an address that cannot be used is an error; a provider, a Prometheus or
+ * an audit directory that cannot be reached is not: the gateway runs, says so on `/-/ready`, and refuses what it must.
+ */
+export async function startApp(
+  config: Config,
+  log: Logger = createLog(config.log),
+): Promise<Result<App, readonly string[]>> {
+  const policy = await readPolicy(config.policy)
+  if (!policy.ok) return policy
+  const parts = buildParts(config, policy.value, log)
+  const inFlight = new Set<Promise<void>>()
+  const handler = createGateway({
+    ...parts,
+    sources: [bearerSource(parts.issuers, Date.now)],
+    policy: () => parts.policy,
+    clock: () => new Date(),
+    newId: randomUUID,
+  })
+  const state = { stopping: false }
+  const server = createClientServer(handler, inFlight)
+  const admin = createServer(createAdmin(parts, state))
+  try {
+    await listen(server, config.listen)
+    await listen(admin, config.admin)
+  } catch (error) {
+    await Promise.all([close(server, 0), close(admin, 0)])
+    await stopParts(parts)
+    return fail([`cannot listen: ${error instanceof Error ? error.message : String(error)}: choose another address`])
+  }
+  await recordPolicy(parts, config)
+  const app = { url: urlOf(server), adminUrl: urlOf(admin) }
+  log.info({ ...app, policy: parts.policy.digest, clusters: [...parts.clusters.keys()] }, 'ready for requests')
+  return ok({
+    ...app,
+    async stop() {
+      state.stopping = true
+      log.info({ inFlight: inFlight.size }, 'stopping')
+      await close(server, config.shutdown.grace)
+      await Promise.allSettled(inFlight)
+      await stopParts(parts)
+      await close(admin, 0)
+      log.info(parts.audit.status(), 'stopped, the audit log is sealed')
+    },
+  })
+}
+
+function buildParts(config: Config, policy: Policy, log: Logger): Parts {
+  const audit = openAuditLog({ dir: config.audit.directory, clock: () => new Date(), newId: randomUUID })
+  const issuers = config.issuers.map((options) => openIssuer(options, Date.now))
+  const metrics = createMetrics({
+    audit() {
+      const { state, queued, records } = audit.status()
+      return { open: state === 'open', queued, records }
+    },
+    policy: () => policy,
+    issuers: () => issuers.map((issuer) => issuer.state()),
+  })
+  const clusters = new Map(config.clusters.map(({ name, prometheus }) => [name, openUpstream(prometheus)]))
+  return { audit, issuers, clusters, policy, metrics, log }
+}
+
+async function stopParts({ audit, issuers, clusters }: Parts): Promise<void> {
+  for (const issuer of issuers) issuer.stop()
+  for (const upstream of clusters.values()) upstream.close()
+  await audit.seal()
+}
+
+/** The policy in force is on record before the first request is decided by it, or the log says why not. */
+async function recordPolicy({ audit, policy, log }: Parts, config: Config): Promise<void> {
+  const source = [config.policy.model, ...config.policy.rules].join(', ')
+  const recorded = await audit.append({ kind: 'policy.loaded', policy: policy.digest, replaced: null, source })
+  if (!recorded.ok) log.error({ failure: recorded.error }, 'the audit record cannot be kept: nothing will be answered')
+}
+
+function createClientServer(handler: Handler, inFlight: Set<Promise<void>>): Server {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.use(async (request, response) => {
+    const done = handler(request, response)
+    inFlight.add(done)
+    await done
+    inFlight.delete(done)
+  })
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 60_000 }, app)
+  // Longer than the 90 s for which Go's clients (Grafana, Prometheus) keep a connection, so that they close it first.
+  server.keepAliveTimeout = 95_000
+  return server
+}
+
+/** Health and metrics, on a port of their own: no identity is asked for here. */
+function createAdmin({ audit, issuers, metrics }: Parts, state: { readonly stopping: boolean }): express.Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.get('/-/healthy', (_, response) => {
+    response.type('text').send('bailiwick is running.\n')
+  })
+  app.get('/-/ready', (_, response) => {
+    const status = audit.status()
+    const checks = {
+      stopping: state.stopping,
+      audit: status.state === 'open' ? 'open' : { state: status.state, failure: status.lastFailure ?? null },
+      issuers: issuers.map((issuer) => issuer.state()),
+    }
+    const keys = checks.issuers.some(({ keyAge }) => keyAge !== null)
+    response.status(!state.stopping && keys && status.state === 'open' ? 200 : 503).json(checks)
+  })
+  app.get('/metrics', async (_, response) => {
+    const { contentType, text } = await metrics.expose()
+    response.set('content-type', contentType).send(text)
+  })
+  return app
+}
+
+async function listen(server: Server, { host, port }: Address): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>()
+  server.once('error', reject)
+  server.listen({ host, port }, () => resolve(undefined))
+  await promise
+  server.off('error', reject)
+}
+
+/** Waits until every connection is closed; those still busy after `grace` milliseconds are cut. */
+async function close(server: Server, grace: number): Promise<void> {
+  if (!server.listening) return
+  const { promise, resolve } = Promise.withResolvers<undefined>()
+  server.close(() => resolve(undefined))
+  // A connection whose answer ends now would else be kept for the next request.
+  const idle = setInterval(() => server.closeIdleConnections(), 50)
+  const cut = setTimeout(() => server.closeAllConnections(), grace)
+  await promise
+  clearInterval(idle)
+  clearTimeout(cut)
+}
+
+function urlOf(server: Server): string {
+  const address = server.address()
+  if (address === null || typeof address === 'string') return ''
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return `http://${host}:${address.port}`
+}

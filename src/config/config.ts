@@ -1,0 +1,143 @@
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { LineCounter, parseDocument } from 'yaml'
+import type { z } from 'zod'
+import type { IssuerOptions } from '../identity/issuer.ts'
+import type { PolicyOptions } from '../policy/files.ts'
+import type { UpstreamOptions } from '../prometheus/upstream.ts'
+import { fail, ok } from '../result.ts'
+import type { Result } from '../result.ts'
+import type { LogOptions } from '../telemetry/log.ts'
+import { schema } from './schema.ts'
+import type { Settings } from './schema.ts'
+import { missingSecret, putSecrets } from './secrets.ts'
+import type { Environment } from './secrets.ts'
+
+/** A host and a port to listen on. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** A cluster and its Prometheus. */
+export interface ClusterOptions {
+  readonly name: string
+  readonly prometheus: UpstreamOptions
+}
+
+/** Everything that can be set, checked, with file names made absolute. */
+export interface Config {
+  /** Without a slash at the end. */
+  readonly publicUrl: string | null
+  readonly listen: Address
+  readonly admin: Address
+  readonly clusters: readonly ClusterOptions[]
+  readonly issuers: readonly IssuerOptions[]
+  readonly policy: PolicyOptions
+  readonly audit: { readonly directory: string }
+  readonly log: LogOptions
+  /** Milliseconds. */
+  readonly shutdown: { readonly grace: number }
+}
+
+/**
+ * Reads a configuration file. Problems come as sentences that begin with the key, say what is wrong with its value,
+ * and what to write instead; all of them at once. No sentence holds a value, which might be a secret.
+ */
+export function loadConfig(file: string, environment: Environment = process.env): Result<Config, readonly string[]> {
+  const base = dirname(resolve(file))
+  const read = readYaml(file)
+  if (!read.ok) return read
+  const { value, problems } = putSecrets(read.value, base, environment)
+  const checked = schema.safeParse(value)
+  if (!checked.success) {
+    const issues = checked.error.issues
+      // A secret that is not there has been told of already; its stand-in need not have a secret's form.
+      .filter((issue) => problems.length === 0 || readPath(value, issue.path) !== missingSecret)
+      .flatMap((issue) => describeIssue(issue, value))
+    return fail([...problems, ...issues])
+  }
+  const all = [...problems, ...crossCheck(checked.data)]
+  return all.length > 0 ? fail(all) : ok(toConfig(checked.data, base))
+}
+
+function readYaml(file: string): Result<unknown, readonly string[]> {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    return fail([`${error instanceof Error ? error.message : String(error)}: check --config`])
+  }
+  // Not pretty: the library's pretty errors and its warnings quote lines, and a line may hold a secret.
+  const lineCounter = new LineCounter()
+  const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent', lineCounter })
+  const [problem] = [...document.errors, ...document.warnings]
+  if (problem !== undefined) {
+    const { line, col } = lineCounter.linePos(problem.pos[0])
+    return fail([`line ${line}, column ${col}: not YAML as it is meant here (${problem.code}): mend that place`])
+  }
+  try {
+    return ok(document.toJS() ?? {})
+  } catch {
+    return fail(['an alias (*name) in it has no anchor (&name), or too many: write the value out'])
+  }
+}
+
+function describeIssue(issue: z.core.$ZodIssue, value: unknown): readonly string[] {
+  const at = pathText(issue.path)
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map(
+      (key) => `${at === '' ? key : `${at}.${key}`}: there is no such setting: see docs/configuration.md for the names`,
+    )
+  }
+  const missing = at !== '' && readPath(value, issue.path) === undefined
+  return [`${at === '' ? 'the file' : at}: ${missing ? 'is missing: ' : ''}${issue.message}`]
+}
+
+const readPath = (value: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce<unknown>(
+    (inner, key) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined),
+    value,
+  )
+
+/** `clusters[0].prometheus.url` */
+const pathText = (path: readonly PropertyKey[]): string =>
+  path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('')
+    .replace(/^\./, '')
+
+/** What concerns several settings together. */
+function crossCheck({ clusters, identity, listen, admin }: Settings): readonly string[] {
+  return [
+    ...repeated(clusters.map(({ name }) => name)).map((name) => `clusters: two are named ${name}: rename one`),
+    ...repeated(identity.issuers.map(({ issuer }) => issuer)).map(
+      (issuer) => `identity.issuers: ${issuer} is there twice: merge the two`,
+    ),
+    ...(listen.port !== 0 && listen.port === admin.port && listen.host === admin.host
+      ? ['admin: must not be the same address as listen: choose another port']
+      : []),
+  ]
+}
+
+const repeated = (names: readonly string[]): readonly string[] => [
+  ...new Set(names.filter((name, index) => names.indexOf(name) !== index)),
+]
+
+function toConfig(settings: Settings, base: string): Config {
+  const { policy, identity, clusters } = settings
+  return {
+    publicUrl: settings.publicUrl?.replace(/\/+$/, '') ?? null,
+    listen: settings.listen,
+    admin: settings.admin,
+    clusters: clusters.map(({ name, prometheus: { url, timeout, bearerToken } }) => ({
+      name,
+      prometheus: { url, timeout, ...(bearerToken === undefined ? {} : { bearerToken }) },
+    })),
+    issuers: identity.issuers.map((issuer) => ({ ...issuer, clockTolerance: issuer.clockTolerance / 1000 })),
+    policy: { model: resolve(base, policy.model), rules: policy.rules.map((file) => resolve(base, file)) },
+    audit: { directory: resolve(base, settings.audit.directory) },
+    log: settings.log,
+    shutdown: settings.shutdown,
+  }
+}

@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+
+/** The environment, as `process.env` has it. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** A value with its secrets in place, and what could not be put there. */
+export interface WithSecrets {
+  readonly value: unknown
+  /** A sentence each, beginning with the key. */
+  readonly problems: readonly string[]
+}
+
+/** Stands where a secret could not be had, so that the rest of the file can still be checked. */
+export const missingSecret = 'missing'
+
+interface Context {
+  readonly base: string
+  readonly environment: Environment
+  readonly problems: string[]
+}
+
+/**
+ * Puts secrets in place: `${NAME}` in any text becomes the environment variable's value, and `key_file: path` becomes
+ * `key:` with the content of the file (a last line break dropped; a relative path is relative to `base`). A file's
+ * content is taken to the letter: `${NAME}` in it means nothing.
+ */
+export function putSecrets(value: unknown, base: string, environment: Environment): WithSecrets {
+  const problems: string[] = []
+  return { value: put(value, '', { base, environment, problems }), problems }
+}
+
+function put(value: unknown, at: string, context: Context): unknown {
+  if (typeof value === 'string') return fillVariables(value, at, context)
+  if (Array.isArray(value)) return value.map((item, index) => put(item, `${at}[${index}]`, context))
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).map(([key, inner]): [string, unknown] => {
+    const path = at === '' ? key : `${at}.${key}`
+    const filled = put(inner, path, context)
+    if (!key.endsWith('_file')) return [key, filled]
+    const plain = key.slice(0, -'_file'.length)
+    if (Object.hasOwn(value, plain)) {
+      context.problems.push(`${path}: the setting is given twice, with and without _file: keep one`)
+    }
+    return [plain, readSecret(filled, path, context)]
+  })
+  return Object.fromEntries(entries)
+}
+
+function fillVariables(text: string, at: string, { environment, problems }: Context): string {
+  return text.replaceAll(/\$\{([A-Za-z_]\w*)\}/g, (_, name: string) => {
+    const value = Object.hasOwn(environment, name) ? environment[name] : undefined
+    if (value !== undefined) return value
+    problems.push(`${at}: the environment variable ${name} is not set: set it, or write the value here`)
+    return missingSecret
+  })
+}
+
+function readSecret(file: unknown, at: string, { base, problems }: Context): string {
+  if (typeof file !== 'string') {
+    problems.push(`${at}: must be the path of a file`)
+    return missingSecret
+  }
+  try {
+    return readFileSync(resolve(base, file), 'utf8').replace(/\r?\n$/, '')
+  } catch (error) {
+    problems.push(`${at}: ${error instanceof Error ? error.message : String(error)}: check the path and its mode`)
+    return missingSecret
+  }
+}
