@@ -1,0 +1,143 @@
+/**
+ * The shapes of the audit record, version 1. `docs/audit-record.md` explains each field to an auditor.
+ * A reader must skip kinds and fields it does not know: later versions add both, and never change the meaning of one.
+ */
+
+/** One request parameter as a name and a value. */
+export type Parameter = readonly [name: string, value: string]
+
+/** Who asked, as the identity source that answered for them saw it. */
+export interface Who {
+  readonly issuer: string
+  readonly subject: string
+  readonly name: string
+  readonly groups: readonly string[]
+  readonly via: string
+}
+
+/** What was asked, sent and decided. On stable storage before the first byte of the answer leaves. */
+export interface DecisionEntry {
+  readonly kind: 'decision'
+  /** Id of the request; its outcome carries the same one. */
+  readonly request: string
+  /** When the request arrived: RFC 3339, UTC, milliseconds. */
+  readonly received: string
+  /** `null`: nobody known. */
+  readonly who: Who | null
+  readonly from: { readonly peer: string; readonly userAgent?: string }
+  /** Headers that any client can forge (dashboard, panel, rule): context, never identity. */
+  readonly claimed?: Readonly<Record<string, string>>
+  readonly cluster: string | null
+  readonly method: string
+  /** Row of the endpoint table; `null` when the path is in none. */
+  readonly endpoint: string | null
+  /** The path as asked. */
+  readonly path: string
+  readonly asked: readonly Parameter[]
+  /** The requests that left for Prometheus, exactly; `null` when none did. */
+  readonly sent: readonly { readonly path: string; readonly params: readonly Parameter[] }[] | null
+  /** The selectors as parsed, so that a reader need not parse the query text. */
+  readonly selectors?: readonly unknown[]
+  readonly decision: 'allow' | 'deny'
+  /** The refusal's code. */
+  readonly reason?: string
+  /** The rules that carried the decision, as `file:line`. */
+  readonly because: readonly string[]
+  /** The granted scope as text. */
+  readonly scope: string
+  /** Digest of the policy in force. */
+  readonly policy: string | null
+}
+
+/** How the answer to a decided request ended. Never awaited: a missing outcome means a crash or a full disk. */
+export interface OutcomeEntry {
+  readonly kind: 'outcome'
+  readonly request: string
+  readonly status: number
+  readonly ms: number
+  readonly bytes: number
+  readonly ended: 'complete' | 'cut' | 'failed'
+}
+
+/** A policy came into force. */
+export interface PolicyLoadedEntry {
+  readonly kind: 'policy.loaded'
+  /** Digest of the policy now in force. */
+  readonly policy: string
+  /** Digest of the one it replaced; `null` for the first. */
+  readonly replaced: string | null
+  readonly source: string
+}
+
+/** A policy was refused; the one before it stays in force. */
+export interface PolicyRejectedEntry {
+  readonly kind: 'policy.rejected'
+  /** Digest of the refused policy; `null` when it could not be read at all. */
+  readonly policy: string | null
+  /** Digest of the policy that stays in force; `null`: none, everything is refused. */
+  readonly inForce: string | null
+  readonly source: string
+  readonly problems: readonly string[]
+}
+
+/** The bytes after the last newline of a segment: a record that was never acknowledged. */
+export interface TornTail {
+  readonly bytes: number
+  readonly sha256: string
+}
+
+/** The segment before this one, and the state it was found in. It is never modified. */
+export interface PreviousSegment {
+  readonly file: string
+  /** `abandoned`: this process gave it up after a failure; records after `seq` in it were not acknowledged. */
+  readonly found: 'sealed' | 'open' | 'torn' | 'abandoned'
+  readonly seq: number
+  readonly chain: string
+  readonly tail?: TornTail
+  /** Why it was abandoned. */
+  readonly because?: string
+}
+
+/** A newer segment than the previous one that holds no record this log could continue from. */
+export interface UnreadSegment {
+  readonly file: string
+  /** `torn`: no whole line; `damaged`: the last whole line is no record; `unreadable`: could not be read. */
+  readonly found: 'empty' | 'torn' | 'damaged' | 'unreadable'
+  readonly bytes?: number
+  readonly sha256?: string
+  readonly because?: string
+}
+
+/** First record of every segment. */
+export interface LogOpenedEntry {
+  readonly kind: 'log.opened'
+  readonly writer: { readonly pid: number; readonly host: string }
+  readonly previous: PreviousSegment | null
+  readonly unread: readonly UnreadSegment[]
+}
+
+/** Last record of a segment that was closed in good order. */
+export interface LogSealedEntry {
+  readonly kind: 'log.sealed'
+  /** Records in this segment before this one. */
+  readonly records: number
+  /** Outcomes that this process could not write. */
+  readonly lost: number
+}
+
+/** What the rest of the gateway hands in. */
+export type AuditEntry = DecisionEntry | OutcomeEntry | PolicyLoadedEntry | PolicyRejectedEntry
+
+/** What a segment can hold: the above, and what the log says about itself. */
+export type AnyEntry = AuditEntry | LogOpenedEntry | LogSealedEntry
+
+/** What stands before the entry's own fields in every record. */
+export interface RecordHead {
+  readonly seq: number
+  /** When the record was written: RFC 3339, UTC, milliseconds. */
+  readonly ts: string
+  /** Id of the log: the same for every boot that continues this directory. */
+  readonly log: string
+  /** Id of the process that wrote the record. */
+  readonly boot: string
+}
