@@ -61,7 +61,9 @@ async function start(
   stops: (() => Promise<void>)[],
   stop: () => Promise<void>,
 ): Promise<Stage> {
-  const dir = join(cache, name)
+  const port = await portNear(ports.gateway, 'the gateway', tell)
+  // A second demo beside the first has a directory of its own: an audit directory has one owner.
+  const dir = join(cache, port === ports.gateway ? name : `${name}-${port}`)
   await mkdir(join(dir, 'tokens'), { recursive: true, mode: 0o700 })
   const window = historyWindow(Math.floor(Date.now() / 1000))
 
@@ -86,7 +88,6 @@ async function start(
   tell(`The OIDC provider is ready on ${idp.issuer}`)
 
   const auditDir = join(dir, 'audit')
-  const port = await portNear(ports.gateway, 'the gateway', tell)
   const adminPort = await portNear(ports.admin, 'the gateway’s admin port', tell)
   const config = { port, adminPort, clusters: { demo: prometheus.url }, issuer: idp.issuer, audience, auditDir }
   const url = `http://127.0.0.1:${port}`

@@ -143,7 +143,8 @@ export function stepsFor({ nightlyAt }: Stage): readonly Step[] {
 
 /** The step as a line to paste into a shell, in the repository's directory. */
 export function curlLine(step: Step, { url, dir }: Stage): string {
-  const parts = ['curl -sG', shellQuote(`${url}${step.path}`)]
+  // A stranger's answer is in the headers too.
+  const parts = [step.person === null ? 'curl -siG' : 'curl -sG', shellQuote(`${url}${step.path}`)]
   if (step.person !== null) parts.push(`-H "Authorization: Bearer $(cat ${dir}/tokens/${step.person})"`)
   for (const [name, value] of step.params) parts.push(`--data-urlencode ${shellQuote(`${name}=${value}`)}`)
   return parts.join(' ')

@@ -17,7 +17,7 @@ export interface GatewayConfig {
 }
 
 /** The rules that the demo and the tests run with: the ones that the repository shows people. */
-export const policies = fileURLToPath(new URL('../../policies', import.meta.url))
+const policies = fileURLToPath(new URL('../../policies', import.meta.url))
 
 /** The text of a gateway's configuration file. */
 export const gatewayConfig = (options: GatewayConfig): string =>

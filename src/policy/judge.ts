@@ -3,14 +3,12 @@ import type { Enforcer } from 'casbin'
 import type { Identity } from '../identity/identity.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
+import { maxQuestions } from './limits.ts'
 import { matches, touches } from './patterns.ts'
 import type { Policy } from './policy.ts'
 import { actions } from './rules.ts'
 import type { PolicyFile, Rule } from './rules.ts'
 import type { Scope } from './scope.ts'
-
-/** How many questions are put to Casbin before a policy goes live; each costs time in proportion to the rules. */
-const maxQuestions = 500
 
 /** Casbin with our model and rules; it is given only to the judge and thrown away with the policy. */
 export async function openJudge(model: PolicyFile, rules: readonly Rule[]): Promise<Result<Enforcer, string>> {

@@ -1,5 +1,6 @@
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
+import { maxNamespaceLength } from './limits.ts'
 
 /**
  * What a rule is about: `*` is every series, also those without the label; `label=pattern` the series whose label
@@ -9,7 +10,6 @@ export type Resource = { readonly every: 'series' } | { readonly label: string; 
 
 /** Kubernetes namespace characters (RFC 1123 label), with `*` for any run of them. */
 const namespacePattern = /^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/
-const maxNamespaceLength = 63
 
 /** Does `pattern` (`*` stands for any run of characters) match the whole of `text`? Linear in the text for one `*`. */
 export function matches(pattern: string, text: string): boolean {

@@ -1,6 +1,7 @@
 import { CsvError, parse } from 'csv-parse/sync'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
+import { maxRules } from './limits.ts'
 import { parseResource } from './patterns.ts'
 import type { Resource } from './patterns.ts'
 
@@ -28,9 +29,6 @@ export interface PolicyFile {
   readonly name: string
   readonly text: string
 }
-
-/** Most rules in force at once. */
-export const maxRules = 100_000
 
 /**
  * Reads policy lines. Casbin's own loader drops lines it does not know and treats a misspelt effect as no effect at

@@ -4,6 +4,7 @@ import type { PromqlError, SelectorFacts } from '../promql/rewrite.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 import type { FoundEndpoint } from './endpoints.ts'
+import { maxSelectors } from './limits.ts'
 import { checkParams } from './params.ts'
 import type { CheckedParams, ParamRefusal, Params } from './params.ts'
 
@@ -30,9 +31,6 @@ export type RewriteRefusal =
   /** The caller named something that is not theirs. */
   | { readonly is: 'not_allowed'; readonly message: string }
   | { readonly is: 'no_rights' }
-
-/** Most `match[]` in one request. */
-export const maxSelectors = 256
 
 /**
  * Builds the request for Prometheus out of checked values: the path from our table, one copy of each known parameter,

@@ -4,6 +4,7 @@ import { Socket } from 'node:net'
 import { createProxyMiddleware, debugProxyErrorsPlugin, proxyEventsPlugin } from 'http-proxy-middleware'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
+import { maxSockets } from './limits.ts'
 import type { ScopedRequest } from './rewrite.ts'
 
 /** Where a Prometheus is and how to speak to it. */
@@ -48,7 +49,6 @@ interface Exchange {
   settle(result: Result<UpstreamAnswer, UpstreamFailure>): void
 }
 
-const maxSockets = 256
 // A request that was never received from anywhere; its socket is never connected.
 const nowhere = new Socket()
 

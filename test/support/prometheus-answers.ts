@@ -19,7 +19,8 @@ export async function dataOf(response: Response): Promise<unknown> {
   const data: unknown = Reflect.get(Object(body), 'data')
   if (Array.isArray(data)) return sorted(data)
   const result: unknown = Reflect.get(Object(data), 'result')
-  return Array.isArray(result) ? { ...Object(data), result: sorted(result) } : data
+  const isSet = ['vector', 'matrix'].includes(String(Reflect.get(Object(data), 'resultType')))
+  return isSet && Array.isArray(result) ? { ...Object(data), result: sorted(result) } : data
 }
 
 const sorted = (items: readonly unknown[]): readonly unknown[] =>
