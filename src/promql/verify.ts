@@ -1,8 +1,7 @@
 import { Refusal, refuse } from './error.ts'
 import type { Limits } from './limits.ts'
 import { parse } from './parser.ts'
-import { matches, patternToRegex, tidyPattern } from './pattern.ts'
-import { listedValues } from './regex.ts'
+import { isLiteral, isPattern, matches, patternToRegex, tidyPattern } from './pattern.ts'
 import type { Alternative, Scope } from './scope.ts'
 import type { Matcher, Raw, Selector } from './tree.ts'
 
@@ -20,7 +19,7 @@ export function verify(sent: string, scope: Scope, limits: Limits): void {
   if (scope.kind === 'everything') return
   const alternatives = scope.kind === 'labels' ? scope.alternatives : []
   for (const { matchers } of selectors) {
-    if (!alternatives.some((alternative) => binds(alternative, matchers))) {
+    if (!binds(alternatives, matchers)) {
       refuse('internal', { start: 0, end: 0 }, 'the rewritten query failed its self-check; nothing was sent')
     }
   }
@@ -36,25 +35,30 @@ function reread(sent: string, limits: Limits): readonly Selector<Raw>[] {
   }
 }
 
-/** Do the first matchers hold a selector within the alternative? */
-function binds({ label, allow, deny }: Alternative, [first, second]: readonly Matcher[]): boolean {
-  if (first?.label !== label || first.op !== '=~') return false
-  const named = listedValues(first.value)
-  if (named !== undefined) return named.every((value) => covered(allow, value) && !covered(deny, value))
-  const allowed = new Set(allow.map((pattern) => patternToRegex(tidyPattern(pattern))))
-  if (!first.value.split('|').every((part) => allowed.has(part))) return false
-  if (deny.length === 0) return true
-  if (second?.label !== label || second.op !== '!~') return false
-  // Equal or wider patterns may stand for the denied ones.
-  const denied = second.value.split('|').map(regexToPattern)
-  return deny.every((pattern) => covered(denied, tidyPattern(pattern)))
+/** Do the first matchers hold a selector within the alternatives? Those for one label may have become one list. */
+function binds(alternatives: readonly Alternative[], [first, second]: readonly Matcher[]): boolean {
+  if (first?.op !== '=~') return false
+  const own = alternatives.filter(({ label }) => label === first.label)
+  const denied = second?.label === first.label && second.op === '!~' ? second.value.split('|').map(readPattern) : []
+  return first.value.split('|').every((part) => {
+    const pattern = readPattern(part)
+    if (pattern === '') return false
+    return own.some(({ allow, deny }) => {
+      if (!covers(allow, pattern)) return false
+      // A name is within the deny or not; of a pattern the denied part must be taken away by the second matcher.
+      return isLiteral(pattern) ? !covers(deny, pattern) : deny.every((one) => covers(denied, one))
+    })
+  })
 }
 
-const covered = (patterns: readonly string[], value: string): boolean =>
-  patterns.some((pattern) => matches(pattern, value))
+const covers = (patterns: readonly string[], pattern: string): boolean =>
+  patterns.some((one) => matches(one, tidyPattern(pattern)))
 
-const regexToPattern = (regex: string): string =>
-  regex
+/** The pattern that a part of our regular expression was made of; '' where none could have been. */
+function readPattern(regex: string): string {
+  const pattern = regex
     .replaceAll('.+', '*')
     .replaceAll('.*', '*')
     .replaceAll(String.raw`\.`, '.')
+  return isPattern(pattern) && patternToRegex(pattern) === regex ? pattern : ''
+}
