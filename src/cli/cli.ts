@@ -1,75 +1,63 @@
 import { readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
-import { fail, ok } from '../result.ts'
-import type { Result } from '../result.ts'
 import { checkConfig } from './check-config.ts'
-import { help } from './help.ts'
+import { UsageError, readGiven } from './command.ts'
+import type { Command, Terminal } from './command.ts'
+import { explain } from './explain.ts'
 import { serve } from './serve.ts'
 
-/** Where a command's words go. Nothing else in the program writes to standard output. */
-export interface Terminal {
-  out(text: string): void
-  err(text: string): void
-}
+/** Every command, in the order in which the help names them. */
+export const commands: Readonly<Record<string, Command>> = { serve, 'check-config': checkConfig, explain }
 
-const commands: Readonly<Record<string, (config: string, terminal: Terminal) => Promise<number>>> = {
-  serve,
-  'check-config': checkConfig,
-}
+/** What `bailiwick --help` prints. */
+export const help = `bailiwick: an identity-aware query gateway for Linkerd's Prometheus
+
+Usage: bailiwick <command> [options]
+
+Commands:
+  serve          run the gateway
+  check-config   check a configuration and its policy, and say what is wrong
+  explain        show what a query becomes under a scope
+
+Options:
+  --help         what a command does and takes; also: bailiwick <command> --help
+  --version      the version
+
+Exit codes: 0 done, 1 it failed (the reason is on standard error), 2 the command was not understood.
+`
 
 /** Runs one command line and returns its exit code: 0 done, 1 failed, 2 not understood. */
 export async function runCommand(args: readonly string[], terminal: Terminal): Promise<number> {
-  const asked = readArguments(args)
-  if (!asked.ok) {
-    terminal.err(`${asked.error}\n\n${help['']}`)
-    return 2
-  }
-  const { command, config, wantsHelp, wantsVersion } = asked.value
-  if (wantsVersion) {
+  const [name = '', ...rest] = args
+  if (name === '--version' || name === '-V') {
     terminal.out(`${version()}\n`)
     return 0
   }
-  if (wantsHelp) {
-    terminal.out(help[command] ?? '')
+  if (name === '--help' || name === '-h') {
+    terminal.out(help)
     return 0
   }
-  const run = Object.hasOwn(commands, command) ? commands[command] : undefined
-  if (run !== undefined) return run(config, terminal)
-  terminal.err(help[''] ?? '')
-  return 2
-}
-
-interface Asked {
-  readonly command: string
-  readonly config: string
-  readonly wantsHelp: boolean
-  readonly wantsVersion: boolean
-}
-
-function readArguments(args: readonly string[]): Result<Asked, string> {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        config: { type: 'string' },
-        help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean', short: 'V' },
-      },
-    })
-    const [command = '', ...more] = positionals
-    if (!Object.hasOwn(help, command)) return fail(`there is no command "${command}"`)
-    if (more.length > 0) return fail(`"${more.join(' ')}" is one word too many for ${command}`)
-    return ok({
-      command,
-      config: values.config ?? 'bailiwick.yaml',
-      wantsHelp: values.help === true,
-      wantsVersion: values.version === true,
-    })
-  } catch (error) {
-    // Node adds a hint about arguments that begin with a dash, which helps nobody here.
-    return fail(error instanceof Error ? error.message.replace(/\. To specify a positional.*$/s, '') : String(error))
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command === undefined) {
+    terminal.err(`${name === '' ? '' : `there is no command "${name}"\n\n`}${help}`)
+    return 2
   }
+  if (rest.includes('--help') || rest.includes('-h')) {
+    terminal.out(command.help)
+    return 0
+  }
+  return runGiven(command, rest, terminal)
+}
+
+async function runGiven(command: Command, args: readonly string[], terminal: Terminal): Promise<number> {
+  const given = readGiven(args, command)
+  try {
+    if (given.ok) return await command.run(given.value, terminal)
+    terminal.err(`${given.error}\n\n${command.help}`)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    terminal.err(`${error.message}\n\n${command.help}`)
+  }
+  return 2
 }
 
 function version(): string {

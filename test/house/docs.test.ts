@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, it } from 'node:test'
-import { help } from '../../src/cli/help.ts'
+import { commands } from '../../src/cli/cli.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const pages = [
@@ -39,7 +39,7 @@ describe('the pages', () => {
       for (const [, command = ''] of textOf(page).matchAll(
         /\bbailiwick (?:-- )?(serve|check-\w+|explain|audit|policy)\b/g,
       )) {
-        assert.ok(Object.hasOwn(help, command), `${page} says bailiwick ${command}`)
+        assert.ok(Object.hasOwn(commands, command), `${page} says bailiwick ${command}`)
       }
     })
   }
