@@ -46,7 +46,7 @@ export interface StoredSeries {
 export async function writeHistory(request: HistoryRequest): Promise<{ dataDir: string; truth: Truth }> {
   const series = storedSeries(request).filter(({ labels }) => request.only?.(labels) ?? true)
   const times = sampleTimes(request.start, request.end)
-  const blocks = join(request.dir, `blocks-${digestOf(series, times)}`)
+  const blocks = join(request.dir, `blocks-${digestOf(series, times, request.nightlyAt)}`)
   await buildOnce(blocks, async (directory) => {
     request.tell(`writing ${series.length} series, ${times.length} samples each at most`)
     await buildBlocks(directory, series, times, request.promtool)
@@ -79,9 +79,9 @@ export function sampleTimes(start: number, end: number): number[] {
 }
 
 /** Names a database by its series and a sample of their values, so that a change of the mesh is a change of the name. */
-function digestOf(series: readonly StoredSeries[], times: readonly number[]): string {
+function digestOf(series: readonly StoredSeries[], times: readonly number[], nightlyAt: number): string {
   const probes = times.filter((_, index) => index % 40 === 0 || index === times.length - 1)
-  const hash = createHash('sha256').update(JSON.stringify([step, times[0], times.at(-1)]))
+  const hash = createHash('sha256').update(JSON.stringify([step, times[0], times.at(-1), nightlyAt]))
   for (const { labels, value } of series) hash.update(JSON.stringify([labels, probes.map((at) => value(at) ?? null)]))
   return hash.digest('hex').slice(0, 16)
 }

@@ -24,7 +24,9 @@ export interface Edge {
 /** The truth about a window; the same arguments as for its history give the truth about that history. */
 export function truthOf(window: { start: number; end: number; nightlyAt: number }): Truth {
   const mesh = linkerdMesh(window.start, window.nightlyAt)
-  const edges = mesh.calls.map((call) => edgeOf(mesh, call, window)).filter((edge) => edge.calls > 0)
+  const edges = mesh.calls
+    .map((call) => edgeOf(mesh, call, window))
+    .filter((edge) => edge.calls > 0 && edge.first <= edge.last)
   return { edges }
 }
 

@@ -25,11 +25,15 @@ export async function freePort(wanted = 0): Promise<number> {
  */
 export async function listen(server: Server, port: number): Promise<number> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => {
+    const refuse = (error: Error): void => {
       const hint = `cannot listen on ${loopback}:${port}: ${error.message}. Choose another port, or stop what has it.`
       reject(new Error(hint, { cause: error }))
+    }
+    server.once('error', refuse)
+    server.listen(port, loopback, () => {
+      server.off('error', refuse)
+      resolve()
     })
-    server.listen(port, loopback, resolve)
   })
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the server did not get a TCP port')
