@@ -57,7 +57,7 @@ export function loadConfig(file: string, environment: Environment = process.env)
       .flatMap((issue) => describeIssue(issue, value))
     return fail([...problems, ...issues])
   }
-  const all = [...problems, ...crossCheck(checked.data)]
+  const all = problems.length > 0 ? problems : crossCheck(checked.data)
   return all.length > 0 ? fail(all) : ok(toConfig(checked.data, base))
 }
 
@@ -68,18 +68,24 @@ function readYaml(file: string): Result<unknown, readonly string[]> {
   } catch (error) {
     return fail([`${error instanceof Error ? error.message : String(error)}: check --config`])
   }
-  // Not pretty: the library's pretty errors and its warnings quote lines, and a line may hold a secret.
+  // Not pretty: the library's pretty errors and its warnings quote lines, and a line may hold a secret. And not "silent",
+  // with which a second document would be ignored.
   const lineCounter = new LineCounter()
-  const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent', lineCounter })
+  const document = parseDocument(text, { prettyErrors: false, logLevel: 'error', lineCounter })
   const [problem] = [...document.errors, ...document.warnings]
   if (problem !== undefined) {
     const { line, col } = lineCounter.linePos(problem.pos[0])
     return fail([`line ${line}, column ${col}: not YAML as it is meant here (${problem.code}): mend that place`])
   }
   try {
-    return ok(document.toJS() ?? {})
+    const value: unknown = document.toJS() ?? {}
+    // Throws where a value contains itself.
+    JSON.stringify(value)
+    return ok(value)
   } catch {
-    return fail(['an alias (*name) in it has no anchor (&name), or too many: write the value out'])
+    return fail([
+      'an alias (*name) in it has no anchor (&name), is inside of it, or is one too many: write the value out',
+    ])
   }
 }
 
@@ -110,9 +116,11 @@ const pathText = (path: readonly PropertyKey[]): string =>
 /** What concerns several settings together. */
 function crossCheck({ clusters, identity, listen, admin }: Settings): readonly string[] {
   return [
-    ...repeated(clusters.map(({ name }) => name)).map((name) => `clusters: two are named ${name}: rename one`),
+    ...repeated(clusters.map(({ name }) => name)).map(
+      ([first, again]) => `clusters[${again}].name: is the name of clusters[${first}] already: choose another`,
+    ),
     ...repeated(identity.issuers.map(({ issuer }) => issuer)).map(
-      (issuer) => `identity.issuers: ${issuer} is there twice: merge the two`,
+      ([first, again]) => `identity.issuers[${again}].issuer: is identity.issuers[${first}] again: merge the two`,
     ),
     ...(listen.port !== 0 && listen.port === admin.port && listen.host === admin.host
       ? ['admin: must not be the same address as listen: choose another port']
@@ -120,9 +128,9 @@ function crossCheck({ clusters, identity, listen, admin }: Settings): readonly s
   ]
 }
 
-const repeated = (names: readonly string[]): readonly string[] => [
-  ...new Set(names.filter((name, index) => names.indexOf(name) !== index)),
-]
+/** Where a name is there first and where again. */
+const repeated = (names: readonly string[]): readonly (readonly [first: number, again: number])[] =>
+  names.map((name, index) => [names.indexOf(name), index] as const).filter(([first, again]) => first !== again)
 
 function toConfig(settings: Settings, base: string): Config {
   const { policy, identity, clusters } = settings

@@ -37,7 +37,7 @@ function put(value: unknown, at: string, context: Context): unknown {
   const entries = Object.entries(value).map(([key, inner]): [string, unknown] => {
     const path = at === '' ? key : `${at}.${key}`
     const filled = put(inner, path, context)
-    if (!key.endsWith('_file')) return [key, filled]
+    if (!/._file$/.test(key)) return [key, filled]
     const plain = key.slice(0, -'_file'.length)
     if (Object.hasOwn(value, plain)) {
       context.problems.push(`${path}: the setting is given twice, with and without _file: keep one`)
@@ -64,7 +64,9 @@ function readSecret(file: unknown, at: string, { base, problems }: Context): str
   try {
     return readFileSync(resolve(base, file), 'utf8').replace(/\r?\n$/, '')
   } catch (error) {
-    problems.push(`${at}: ${error instanceof Error ? error.message : String(error)}: check the path and its mode`)
+    // The error's own message has the path, where somebody may have written the secret itself.
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    problems.push(`${at}: the file cannot be read (${code}): check the path and its mode`)
     return missingSecret
   }
 }
