@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
-import { SignJWT, base64url, generateKeyPair } from 'jose'
+import { SignJWT, base64url, exportJWK, generateKeyPair } from 'jose'
+import type { CryptoKey, JWTHeaderParameters } from 'jose'
 import type { Identified } from '../../src/identity/identity.ts'
 import { openIssuer } from '../../src/identity/issuer.ts'
 import type { IssuerKeys } from '../../src/identity/issuer.ts'
@@ -106,43 +107,32 @@ describe('bearer tokens', () => {
       }
     }
   })
-  it('refuses HS256 signed with the public key as the secret', async () => {
-    const secret = Buffer.from(JSON.stringify(stub.publicKey()))
-    const token = await new SignJWT({ groups: ['platform'] })
-      .setProtectedHeader({ alg: 'HS256', kid: String(stub.publicKey().kid) })
+  /** Mallory's own token: everything right but who signed it. */
+  const forge = (key: CryptoKey | Uint8Array, header: JWTHeaderParameters): Promise<string> =>
+    new SignJWT({ groups: ['platform'] })
+      .setProtectedHeader(header)
       .setIssuer(stub.issuer)
       .setAudience(audience)
       .setSubject('mallory')
       .setIssuedAt()
       .setExpirationTime('5m')
-      .sign(secret)
+      .sign(key)
+
+  it('refuses HS256 signed with the public key as the secret', async () => {
+    const secret = Buffer.from(JSON.stringify(stub.publicKey()))
+    const token = await forge(secret, { alg: 'HS256', kid: String(stub.publicKey().kid) })
     await assertRefused([`Bearer ${token}`], 'invalid_token', /algorithm/)
   })
   it('refuses a token signed by another key under the right kid', async () => {
     const { privateKey } = await generateKeyPair('RS256')
-    const token = await new SignJWT({})
-      .setProtectedHeader({ alg: 'RS256', kid: String(stub.publicKey().kid) })
-      .setIssuer(stub.issuer)
-      .setAudience(audience)
-      .setSubject('mallory')
-      .setIssuedAt()
-      .setExpirationTime('5m')
-      .sign(privateKey)
+    const token = await forge(privateKey, { alg: 'RS256', kid: String(stub.publicKey().kid) })
     await assertRefused([`Bearer ${token}`], 'invalid_token', /signature/)
   })
   it('never looks at keys that the token brings along', async () => {
     const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true })
-    const { exportJWK } = await import('jose')
     const jwk = await exportJWK(publicKey)
     for (const extra of [{ jwk }, { jku: `${stub.issuer}/evil` }, { x5u: `${stub.issuer}/evil` }]) {
-      const token = await new SignJWT({})
-        .setProtectedHeader({ alg: 'RS256', kid: 'evil', ...extra })
-        .setIssuer(stub.issuer)
-        .setAudience(audience)
-        .setSubject('mallory')
-        .setIssuedAt()
-        .setExpirationTime('5m')
-        .sign(privateKey)
+      const token = await forge(privateKey, { alg: 'RS256', kid: 'evil', ...extra })
       await assertRefused([`Bearer ${token}`], 'invalid_token', /./)
     }
   })
