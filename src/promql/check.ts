@@ -26,9 +26,11 @@ export function check(expr: Expr<Raw>): ValueType {
       return 'string'
     case 'selector':
       return checkSelector(expr)
-    case 'subquery':
-      expectType(expr.of, check(expr.of), 'vector', 'in a subquery')
+    case 'subquery': {
+      const type = check(expr.of)
+      if (type !== 'vector') mismatch(expr.of, 'in a subquery', 'vector', type)
       return 'matrix'
+    }
     case 'paren':
       return check(expr.of)
     case 'unary': {
@@ -43,10 +45,6 @@ export function check(expr: Expr<Raw>): ValueType {
     case 'binary':
       return checkBinary(expr)
   }
-}
-
-function expectType(span: Span, got: ValueType, wanted: ValueType, where: string): void {
-  if (got !== wanted) mismatch(span, where, wanted, got)
 }
 
 function mismatch(span: Span, where: string, wanted: ValueType, got: ValueType): never {
@@ -93,36 +91,40 @@ function excludesEmpty({ op, value }: Matcher): boolean {
   }
 }
 
-function checkCall({ name, args, start, end }: Call<Raw>): ValueType {
+function checkCall(call: Call<Raw>): ValueType {
+  const { name, args } = call
   const signature = functions.get(name)
-  if (signature === undefined) return refuse('unknown_name', { start, end }, `unknown function "${name}"`)
+  if (signature === undefined) return refuse('unknown_name', call, `unknown function "${name}"`)
   const { least, most } = signature
   if (args.length < least || args.length > most) {
     const wanted = most === least ? `${least}` : most === Infinity ? `at least ${least}` : `${least} to ${most}`
-    refuse('type', { start, end }, `${name}() takes ${wanted} argument${wanted === '1' ? '' : 's'}, got ${args.length}`)
+    refuse('type', call, `${name}() takes ${wanted} argument${wanted === '1' ? '' : 's'}, got ${args.length}`)
   }
-  for (const [index, arg] of args.entries()) {
-    const wanted = signature.args[index] ?? signature.args.at(-1) ?? 'scalar'
-    expectType(arg, check(arg), wanted, `as argument ${index + 1} of ${name}()`)
+  let index = 0
+  let wanted: ValueType = 'scalar'
+  for (const arg of args) {
+    wanted = signature.args[index++] ?? wanted
+    const got = check(arg)
+    if (got !== wanted) mismatch(arg, `as argument ${index} of ${name}()`, wanted, got)
   }
   return signature.returns
 }
 
-function checkAggregate({ op, args, start, end }: Aggregate<Raw>): ValueType {
+function checkAggregate(aggregate: Aggregate<Raw>): ValueType {
+  const { op, args } = aggregate
   const parameter = aggregations.get(op) ?? null
   const wanted = parameter === null ? 1 : 2
   if (args.length !== wanted) {
     const form = parameter === null ? `${op}(vector)` : `${op}(${parameter}, vector)`
-    refuse(
-      'type',
-      { start, end },
-      `${op} takes ${wanted} argument${wanted > 1 ? 's' : ''}, got ${args.length}: ${form}`,
-    )
+    refuse('type', aggregate, `${op} takes ${wanted} argument${wanted > 1 ? 's' : ''}, got ${args.length}: ${form}`)
   }
-  const [first, second] = args
-  if (parameter !== null && first !== undefined) expectType(first, check(first), parameter, `as parameter of ${op}`)
-  const vector = second ?? first
-  if (vector !== undefined) expectType(vector, check(vector), 'vector', `in ${op}`)
+  let left = wanted
+  for (const arg of args) {
+    const got = check(arg)
+    const isParameter = left-- > 1
+    const needed = (isParameter ? parameter : null) ?? 'vector'
+    if (got !== needed) mismatch(arg, isParameter ? `as parameter of ${op}` : `in ${op}`, needed, got)
+  }
   return 'vector'
 }
 
@@ -134,27 +136,40 @@ function checkBinary(top: Binary<Raw>): ValueType {
 }
 
 function checkOperator(node: Binary<Raw>, left: ValueType, right: ValueType): ValueType {
-  const { op } = node
-  const { bool, on, group, fill } = node.matching
-  const complain = (message: string): never => refuse('type', node, message)
-  if (bool && !comparisons.has(op)) complain(`bool can only be used with a comparison, not with ${op}`)
+  const { op, matching } = node
+  if (matching.bool && !comparisons.has(op))
+    refuse('type', node, `bool can only be used with a comparison, not with ${op}`)
   if (left !== 'scalar' && left !== 'vector') mismatch(node.left, `on the left of ${op}`, 'vector', left)
   if (right !== 'scalar' && right !== 'vector') mismatch(node.right, `on the right of ${op}`, 'vector', right)
-  const both = on?.word === 'on' ? group?.labels.find((label) => on.labels.includes(label)) : undefined
-  if (both !== undefined)
-    complain(`the label ${both} cannot be in on (…) and in ${group?.word ?? 'the group'} (…) at once`)
-  if (left === 'scalar' || right === 'scalar') {
-    if (left === right && comparisons.has(op) && !bool) {
-      complain(`a comparison between two scalars must be written ${op} bool`)
-    }
-    if (setOperators.has(op)) complain(`${op} works on two instant vectors; vector() makes one of a scalar`)
-    if (on !== null && on.labels.length > 0) complain(`${on.word} (…) only works between two instant vectors`)
-    if (fill.length > 0) complain('fill (…) only works between two instant vectors')
-    return left === right ? 'scalar' : 'vector'
-  }
+  checkLabels(node)
+  if (left === 'scalar' || right === 'scalar') return checkWithScalar(node, left === right ? 'scalar' : 'vector')
   if (setOperators.has(op)) {
-    if (group !== null) complain(`${op} cannot be used with ${group.word}`)
-    if (fill.length > 0) complain(`${op} cannot be used with fill (…)`)
+    const { group, fill } = matching
+    if (group !== null) refuse('type', node, `${op} cannot be used with ${group.word}`)
+    if (fill.length > 0) refuse('type', node, `${op} cannot be used with fill (…)`)
   }
   return 'vector'
+}
+
+function checkLabels(node: Binary<Raw>): void {
+  const { on, group } = node.matching
+  if (on?.word !== 'on' || group === null) return
+  const matched = new Set(on.labels)
+  const both = group.labels.find((label) => matched.has(label))
+  if (both === undefined) return
+  refuse('type', node, `the label ${both} cannot be in on (…) and in ${group.word} (…) at once`)
+}
+
+function checkWithScalar(node: Binary<Raw>, type: 'scalar' | 'vector'): ValueType {
+  const { op, matching } = node
+  const { bool, on, fill } = matching
+  if (type === 'scalar' && !bool && comparisons.has(op)) {
+    refuse('type', node, `a comparison between two scalars must be written ${op} bool`)
+  }
+  if (setOperators.has(op)) refuse('type', node, `${op} works on two instant vectors; vector() makes one of a scalar`)
+  if (on !== null && on.labels.length > 0) {
+    refuse('type', node, `${on.word} (…) only works between two instant vectors`)
+  }
+  if (fill.length > 0) refuse('type', node, 'fill (…) only works between two instant vectors')
+  return type
 }

@@ -1,44 +1,40 @@
 import { refuse } from './error.ts'
 import type { Limits } from './limits.ts'
+import { beginnings, markAt } from './marks.ts'
+import type { Mark } from './marks.ts'
 import { parseDuration, parseNumber } from './numbers.ts'
 import { unquote } from './quoting.ts'
 import { nearest } from './suggest.ts'
 import type { Raw, Selector } from './tree.ts'
-
-/** A mark of the language. Each is its own kind of token. */
-type Mark =
-  | ('(' | ')' | '{' | '}' | '[' | ']' | ',' | ':' | '@' | '+' | '-' | '*' | '/' | '%' | '^')
-  | ('=' | '==' | '=~' | '!=' | '!~' | '<' | '<=' | '</' | '>' | '>=' | '>/')
+import { keywords, knownWord } from './words.ts'
 
 /** A token is a word (`name`), a value, a mark or the end of the text. */
 export type Kind = 'end' | 'name' | 'string' | 'number' | 'duration' | Mark
 
-const keywords =
-  'and or unless atan2 by without on ignoring group_left group_right bool offset anchored smoothed start end fill'.split(
-    ' ',
-  )
-
-const space = 1
+/** White space, or the hash sign that begins a comment. */
+const blank = 1
 const digit = 2
 const letter = 4
 const mark = 8
-const shapes = new Uint8Array(128)
-// Prometheus knows these four as white space and no others: what a browser or an editor calls a space may not be one.
-for (const character of ' \t\n\r') shapes[character.charCodeAt(0)] = space
+const capital = 16
+const colon = 32
+/** What a string may end at or must not hold. */
+const stop = 64
+// As long as there are UTF-16 units, so that no look-up has to ask whether it is within the table. Here and not in a file
+// of its own, because a look-up in another module's table costs a tenth of the parsing.
+const shapes = new Uint8Array(0x10000)
+// Prometheus knows the first four as white space and no others: what an editor calls a space may not be one.
+for (const character of ' \t\n\r#') shapes[character.charCodeAt(0)] = blank
 for (const character of '0123456789') shapes[character.charCodeAt(0)] = digit
-for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_')
-  shapes[character.charCodeAt(0)] = letter
-const singles: Mark[] = ['(', ')', '{', '}', '[', ']', ',', ':', '@', '+', '-', '*', '/', '%', '^', '=', '<', '>']
-const doubles: ReadonlyMap<string, Mark> = new Map(
-  (['==', '=~', '!=', '!~', '<=', '</', '>=', '>/'] as const).map((one) => [one, one]),
-)
-const marks: (Mark | undefined)[] = Array.from({ length: 128 }, () => undefined)
-for (const one of singles) marks[one.charCodeAt(0)] = one
-for (const one of [...singles, '!']) shapes[one.charCodeAt(0)] = mark
-const colon = 58
+for (const character of 'abcdefghijklmnopqrstuvwxyz_') shapes[character.charCodeAt(0)] = letter
+for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ') shapes[character.charCodeAt(0)] = letter | capital
+for (const one of beginnings) shapes[one.charCodeAt(0)] = mark
+shapes[':'.charCodeAt(0)] = mark | colon
+for (const character of '"\'`\\\n\ufffd')
+  shapes[character.charCodeAt(0)] = (shapes[character.charCodeAt(0)] ?? 0) | stop
 
-// Everything that could belong to a number or a duration; a sign only right after the e of an exponent.
-const numeric = /(?:[0-9A-Za-z_.]|(?<=[0-9.][eE])[+-](?=\d))+/y
+/** What a character is; nothing at all beyond the end and beyond ASCII. */
+const shapeAt = (text: string, at: number): number => (at < text.length ? (shapes[text.charCodeAt(at)] ?? 0) : 0)
 
 /**
  * Reads a query token by token. The current token is `kind`, from `start` to `end`, with its `value` (the text of a
@@ -57,8 +53,10 @@ export class Lexer {
   previousEnd = 0
   value = ''
   number = 0
-  private hasCapitals = false
-  private inBrackets = false
+  /** What the characters of the current word are. */
+  private seen = 0
+  /** What a word may hold: its colons part range and step between brackets. */
+  private wordShapes = letter | digit | colon
   private depth = 0
 
   constructor(text: string, limits: Limits) {
@@ -72,28 +70,37 @@ export class Lexer {
     this.next()
   }
 
-  /** The current word in lower case: keywords are written in any case. '' for anything but a word. */
+  /** The current word in lower case if the language gives it a meaning: keywords are written in any case. Else ''. */
   get word(): string {
-    if (this.kind !== 'name') return ''
-    return this.hasCapitals ? this.value.toLowerCase() : this.value
+    return this.kind === 'name' ? knownWord(this.value, (this.seen & capital) !== 0) : ''
+  }
+
+  /** Has the current word a colon in it? */
+  get hasColon(): boolean {
+    return (this.seen & colon) !== 0
   }
 
   /** Goes to the next token. */
   next(): void {
-    this.previousEnd = this.end
     const { text } = this
-    const at = this.skipBlank(this.end)
+    let at = this.end
+    this.previousEnd = at
+    let code = at < text.length ? text.charCodeAt(at) : 0
+    let shape = shapes[code] ?? 0
+    if ((shape & blank) !== 0) {
+      at = skipBlank(text, at)
+      code = at < text.length ? text.charCodeAt(at) : 0
+      shape = shapes[code] ?? 0
+    }
     this.start = at
     if (at >= text.length) {
       this.kind = 'end'
       this.end = at
       return
     }
-    const code = text.charCodeAt(at)
-    const shape = code < 128 ? (shapes[code] ?? 0) : 0
-    if (shape === letter || (code === colon && !this.inBrackets)) return this.readName(at)
-    if (shape === mark) return this.readMark(at, code)
-    if (shape === digit || (code === 46 && shapes[text.charCodeAt(at + 1)] === digit)) return this.readNumeric(at)
+    if ((shape & (letter | colon) & this.wordShapes) !== 0) return this.readName(at)
+    if ((shape & mark) !== 0) return this.readMark(at)
+    if (shape === digit || (code === 46 && shapeAt(text, at + 1) === digit)) return this.readNumeric(at)
     if (code === 34 || code === 39 || code === 96) return this.readString(at, code)
     this.refuseCharacter(at)
   }
@@ -110,9 +117,9 @@ export class Lexer {
     return true
   }
 
-  /** Consumes the mark or refuses, saying what was expected and what for. */
-  expect(kind: Mark, purpose: string): void {
-    if (!this.accept(kind)) this.unexpected(`"${kind}" ${purpose}`)
+  /** Consumes the mark or refuses, saying what was expected and what for: the purpose and the name it is about. */
+  expect(kind: Mark, purpose: string, name = ''): void {
+    if (!this.accept(kind)) this.unexpected(`"${kind}" ${purpose}${name}`)
   }
 
   /** Refuses the current token. */
@@ -123,19 +130,20 @@ export class Lexer {
     return refuse('syntax', this, `${found}; expected ${expected}${hint}`)
   }
 
-  /** Runs one level deeper. */
-  nested<T>(read: () => T): T {
+  /** Goes one level deeper; {@link leave} comes back. */
+  enter(): void {
     if (++this.depth > this.limits.depth) {
       refuse('limit', this, `the query nests deeper than ${this.limits.depth} levels; split it`)
     }
-    const result = read()
+  }
+
+  leave(): void {
     this.depth--
-    return result
   }
 
   /** Is the next token after the current one an opening parenthesis? */
   beforeParen(): boolean {
-    return this.text.charAt(this.skipBlank(this.end)) === '('
+    return this.text.charAt(skipBlank(this.text, this.end)) === '('
   }
 
   private describe(): string {
@@ -143,59 +151,45 @@ export class Lexer {
     return this.kind === 'string' ? `string ${shown}` : `"${shown}"`
   }
 
-  private skipBlank(from: number): number {
-    const { text } = this
-    let at = from
-    while (at < text.length) {
-      const code = text.charCodeAt(at)
-      if (code === 35) at = endOfLine(text, at)
-      else if (code < 128 && shapes[code] === space) at++
-      else break
-    }
-    return at
-  }
-
   private readName(at: number): void {
-    const { text } = this
+    const { text, wordShapes } = this
     let end = at
-    let capitals = false
+    let seen = 0
     for (; end < text.length; end++) {
-      const code = text.charCodeAt(end)
-      if (code >= 65 && code <= 90) capitals = true
-      const shape = code < 128 ? shapes[code] : 0
-      if (shape !== letter && shape !== digit && (code !== colon || this.inBrackets)) break
+      const shape = shapes[text.charCodeAt(end)] ?? 0
+      if ((shape & wordShapes) === 0) break
+      seen |= shape
     }
     this.kind = 'name'
-    this.hasCapitals = capitals
+    this.seen = seen
     this.end = end
     this.value = text.slice(at, end)
   }
 
-  private readMark(at: number, code: number): void {
-    // Only = ! < > begin longer marks, and they sit together in ASCII but for the exclamation mark.
-    const two = code === 33 || (code >= 60 && code <= 62) ? doubles.get(this.text.slice(at, at + 2)) : undefined
-    const kind = two ?? marks[code]
-    this.end = at + (two === undefined ? 1 : 2)
+  private readMark(at: number): void {
+    const kind = markAt(this.text, at)
+    this.end = at + (kind?.length ?? 1)
     if (kind === undefined) return refuse('syntax', this, 'unexpected "!"; did you mean != or !~ ?')
     this.kind = kind
     if (kind === '[') {
-      if (this.inBrackets) refuse('syntax', this, 'unexpected "[" inside brackets')
-      this.inBrackets = true
-    } else if (kind === ']') this.inBrackets = false
+      if ((this.wordShapes & colon) === 0) refuse('syntax', this, 'unexpected "[" inside brackets')
+      this.wordShapes = letter | digit
+    } else if (kind === ']') this.wordShapes = letter | digit | colon
   }
 
   private readNumeric(at: number): void {
-    numeric.lastIndex = at
-    const found = numeric.exec(this.text)?.[0] ?? ''
-    this.end = at + found.length
-    const value = parseNumber(found)
-    const seconds = value ?? parseDuration(found)
-    if (seconds === undefined) {
+    const { text } = this
+    const end = endOfNumeric(text, at)
+    const found = text.slice(at, end)
+    this.end = end
+    const seconds = parseDuration(found)
+    const value = seconds === undefined ? parseNumber(found) : undefined
+    if (seconds === undefined && value === undefined) {
       const shown = found.length > 40 ? `${found.slice(0, 40)}…` : found
       refuse('syntax', this, `"${shown}" is no number and no duration; a duration is written like 1h30m`)
     }
     this.kind = value === undefined ? 'duration' : 'number'
-    this.number = seconds
+    this.number = value ?? seconds ?? Number.NaN
   }
 
   private readString(at: number, quote: number): void {
@@ -204,6 +198,7 @@ export class Lexer {
     let end = at + 1
     for (; ; end++) {
       const code = end < text.length ? text.charCodeAt(end) : -1
+      if (code >= 0 && ((shapes[code] ?? 0) & stop) === 0) continue
       if (code === quote) break
       if (code === -1 || (code === 10 && quote !== 96)) {
         refuse('syntax', { start: at, end: at + 1 }, 'this string has no closing quote on its line')
@@ -236,6 +231,16 @@ export class Lexer {
   }
 }
 
+function skipBlank(text: string, from: number): number {
+  let at = from
+  while (at < text.length) {
+    const code = text.charCodeAt(at)
+    if (((shapes[code] ?? 0) & blank) === 0) return at
+    at = code === 35 ? endOfLine(text, at) : at + 1
+  }
+  return at
+}
+
 /** Prometheus ends a comment at either character; a reader that knows only `\n` would miss what follows a `\r`. */
 function endOfLine(text: string, from: number): number {
   let at = from
@@ -245,4 +250,22 @@ function endOfLine(text: string, from: number): number {
     at++
   }
   return at
+}
+
+/** The end of all that could belong to a number or a duration; a sign only between the e of an exponent and a digit. */
+function endOfNumeric(text: string, from: number): number {
+  let at = from
+  while (at < text.length) {
+    const code = text.charCodeAt(at)
+    if (((shapes[code] ?? 0) & (letter | digit)) !== 0 || code === 46) at++
+    else if ((code === 43 || code === 45) && isExponent(text, at) && shapeAt(text, at + 1) === digit) at++
+    else break
+  }
+  return at
+}
+
+/** Is there an e after a digit or a dot before the sign? */
+function isExponent(text: string, sign: number): boolean {
+  const before = text.charCodeAt(sign - 2)
+  return (text.charCodeAt(sign - 1) | 0x20) === 101 && (shapes[before] === digit || before === 46)
 }

@@ -1,8 +1,8 @@
-const plainDigits = /^(?:0|[1-9][0-9]{0,14})$/
 const hex = /^0[xX]_?[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*$/
 const octal = /^0(?:_?[0-7])+$/
 const decimal = /^(?:\d+(?:_\d+)*(?:\.(?:\d+(?:_\d+)*)?)?|\.\d+(?:_\d+)*)(?:[eE][+-]?\d+(?:_\d+)*)?$/
 const unitsMs = [31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1000, 1] as const
+const milliseconds = 6
 const unitNames: readonly string[] = ['y', 'w', 'd', 'h', 'm', 's', 'ms']
 
 /** Go keeps durations as 64-bit nanoseconds. */
@@ -15,7 +15,8 @@ export const mostSeconds = 2 ** 63 / 1e9
  * @returns `undefined` when the text is no number or too large for one
  */
 export function parseNumber(text: string): number | undefined {
-  if (plainDigits.test(text)) return Number(text)
+  const plain = parsePlain(text)
+  if (plain >= 0) return plain
   if (octal.test(text)) {
     const value = Number.parseInt(text.replaceAll('_', ''), 8)
     if (value < 2 ** 63) return value
@@ -25,8 +26,20 @@ export function parseNumber(text: string): number | undefined {
     return digits.length < 16 || (digits.length === 16 && digits < '8') ? Number(`0x0${digits}`) : undefined
   }
   if (!decimal.test(text)) return undefined
-  const value = Number(text.replaceAll('_', ''))
+  const value = Number(text.includes('_') ? text.replaceAll('_', '') : text)
   return Number.isFinite(value) ? value : undefined
+}
+
+/** Up to 15 digits without a leading zero: no base and no rounding to think about. Else -1. */
+function parsePlain(text: string): number {
+  if (text.length > 15 || (text.length > 1 && text.charCodeAt(0) === 48)) return -1
+  let value = 0
+  for (let at = 0; at < text.length; at++) {
+    const digit = digitAt(text, at)
+    if (digit < 0) return -1
+    value = value * 10 + digit
+  }
+  return text === '' ? -1 : value
 }
 
 /** Seconds of a duration such as `1h30m` (units in falling order, each once), or `undefined`. */
@@ -36,15 +49,27 @@ export function parseDuration(text: string): number | undefined {
   let at = 0
   while (at < text.length) {
     const digits = at
-    while (text.charAt(at) >= '0' && text.charAt(at) <= '9') at++
-    const unit = text.startsWith('ms', at) ? 'ms' : text.charAt(at)
-    const index = unitNames.indexOf(unit, next)
-    if (index < 0 || at === digits) return undefined
-    ms += Number(text.slice(digits, at)) * (unitsMs[index] ?? 0)
-    at += unit.length
+    let count = 0
+    for (let digit = digitAt(text, at); digit >= 0; digit = digitAt(text, ++at)) count = count * 10 + digit
+    const index = unitAt(text, at)
+    if (index < next || at === digits) return undefined
+    ms += count * (unitsMs[index] ?? 0)
+    at += index === milliseconds ? 2 : 1
     next = index + 1
   }
   return text !== '' && ms / 1000 <= mostSeconds ? ms / 1000 : undefined
+}
+
+/** Which of the units stands at an index, or -1. */
+function unitAt(text: string, at: number): number {
+  const letter = text.charAt(at)
+  return letter === 'm' && text.charAt(at + 1) === 's' ? milliseconds : unitNames.indexOf(letter)
+}
+
+/** The digit at an index, or -1. */
+function digitAt(text: string, at: number): number {
+  const code = at < text.length ? text.charCodeAt(at) : 0
+  return code >= 48 && code <= 57 ? code - 48 : -1
 }
 
 /** A number as PromQL writes it everywhere. */

@@ -46,6 +46,13 @@ function parseExpression(lexer: Lexer): Duration {
   return whole
 }
 
+function parseNested(lexer: Lexer): Duration {
+  lexer.enter()
+  const inner = parseExpression(lexer)
+  lexer.leave()
+  return inner
+}
+
 function parseSigned(lexer: Lexer, operator: string): Duration {
   const { start } = lexer
   let signs = ''
@@ -74,14 +81,14 @@ function parseOperand(lexer: Lexer): Duration {
   if (kind === 'number' || kind === 'duration') return parseLiteral(lexer)
   if (kind === '(') {
     lexer.next()
-    const inner = lexer.nested(() => parseExpression(lexer))
+    const inner = parseNested(lexer)
     lexer.expect(')', 'to close the duration')
     return { text: `(${inner.text})`, seconds: undefined }
   }
   if (word === 'step' || word === 'range') {
     lexer.next()
-    lexer.expect('(', `after ${word}`)
-    lexer.expect(')', `after ${word}(`)
+    lexer.expect('(', 'after ', word)
+    lexer.expect(')', 'after the parenthesis of ', word)
     return { text: `${word}()`, seconds: undefined }
   }
   if (word === 'max_of' || word === 'min_of') return parsePick(lexer, word)
@@ -97,11 +104,11 @@ function parseLiteral(lexer: Lexer): Duration {
 
 function parsePick(lexer: Lexer, name: string): Duration {
   lexer.next()
-  lexer.expect('(', `after ${name}`)
-  const left = lexer.nested(() => parseExpression(lexer))
-  lexer.expect(',', `between the two arguments of ${name}`)
-  const right = lexer.nested(() => parseExpression(lexer))
-  lexer.expect(')', `after the two arguments of ${name}`)
+  lexer.expect('(', 'after ', name)
+  const left = parseNested(lexer)
+  lexer.expect(',', 'between the two arguments of ', name)
+  const right = parseNested(lexer)
+  lexer.expect(')', 'after the two arguments of ', name)
   return { text: `${name}(${left.text}, ${right.text})`, seconds: undefined }
 }
 
@@ -110,8 +117,8 @@ export function parseAt(lexer: Lexer): string {
   const { start, word } = lexer
   if (word === 'start' || word === 'end') {
     lexer.next()
-    lexer.expect('(', `after @ ${word}`)
-    lexer.expect(')', `after @ ${word}(`)
+    lexer.expect('(', 'after @ ', word)
+    lexer.expect(')', 'after the parenthesis of @ ', word)
     return `${word}()`
   }
   const sign = parseSign(lexer)

@@ -59,19 +59,34 @@ export function parse(text: string, limits: Limits): { readonly expr: Expr<Raw>;
 
 const parseExpr = (lexer: Lexer): Expr<Raw> => parseBinary(lexer, 1)
 
+function parseNested(lexer: Lexer): Expr<Raw> {
+  lexer.enter()
+  const expr = parseExpr(lexer)
+  lexer.leave()
+  return expr
+}
+
 /** Precedence climbing. Facts: the %left and %right lines of generated_parser.y; only `^` groups to the right. */
 function parseBinary(lexer: Lexer, least: number): Expr<Raw> {
   let left = parseUnary(lexer)
   for (;;) {
-    const op = lexer.kind === 'name' ? lexer.word : lexer.kind
+    const { kind } = lexer
+    if (kind === 'end' || kind === ')' || kind === ',') return left
+    const op = kind === 'name' ? lexer.word : kind
     const precedence = precedences.get(op)
     if (precedence === undefined || precedence < least) return left
     lexer.next()
     const matching = parseMatching(lexer)
-    const right =
-      precedence === power ? lexer.nested(() => parseBinary(lexer, power)) : parseBinary(lexer, precedence + 1)
+    const right = precedence === power ? parsePower(lexer) : parseBinary(lexer, precedence + 1)
     left = { kind: 'binary', op, matching, left, right, start: left.start, end: right.end }
   }
+}
+
+function parsePower(lexer: Lexer): Expr<Raw> {
+  lexer.enter()
+  const expr = parseBinary(lexer, power)
+  lexer.leave()
+  return expr
 }
 
 /** A sign binds like `*`: `-a ^ b` is `-(a ^ b)`, `-a * b` is `(-a) * b`. */
@@ -79,14 +94,14 @@ function parseUnary(lexer: Lexer): Expr<Raw> {
   const { kind, start } = lexer
   if (kind !== '+' && kind !== '-') return parsePostfix(lexer, parsePrimary(lexer))
   lexer.next()
-  const of = lexer.nested(() => parseBinary(lexer, power))
+  const of = parsePower(lexer)
   return { kind: 'unary', op: kind, of, start, end: of.end }
 }
 
 function parsePrimary(lexer: Lexer): Expr<Raw> {
   const { start, kind, value, number } = lexer
   if (kind === 'name') return parseWord(lexer)
-  if (kind === '{') return parseSelector(lexer, '', lexer)
+  if (kind === '{') return parseSelector(lexer, '', start, lexer.end)
   if (kind === 'number' || kind === 'duration') {
     lexer.next()
     return { kind: 'number', value: number, start, end: lexer.previousEnd }
@@ -96,7 +111,7 @@ function parsePrimary(lexer: Lexer): Expr<Raw> {
     return { kind: 'string', value, start, end: lexer.previousEnd }
   }
   if (!lexer.accept('(')) lexer.unexpected('a metric, a function, a number or "("')
-  const of = lexer.nested(() => parseExpr(lexer))
+  const of = parseNested(lexer)
   lexer.expect(')', 'to close the parenthesis')
   return { kind: 'paren', of, start, end: lexer.previousEnd }
 }
@@ -107,42 +122,47 @@ function parseWord(lexer: Lexer): Expr<Raw> {
     const number = parseScalarLiteral(lexer, 'a number')
     return { kind: 'number', value: number, start, end }
   }
-  if (reserved.has(word))
+  if (word !== '' && reserved.has(word))
     lexer.unexpected(`a metric; "${value}" is a keyword, write {__name__="${value}"} to mean a metric`)
   lexer.next()
-  const grouped = lexer.word === 'by' || lexer.word === 'without'
-  if (aggregations.has(word) && (grouped || lexer.is('('))) return parseAggregate(lexer, word, start)
-  if (lexer.is('(')) return parseCall(lexer, value, { start, end })
-  return parseSelector(lexer, value, { start, end })
+  if (word !== '' && aggregations.has(word) && (lexer.is('(') || lexer.word === 'by' || lexer.word === 'without')) {
+    return parseAggregate(lexer, word, start)
+  }
+  if (lexer.is('(')) return parseCall(lexer, value, start, end)
+  return parseSelector(lexer, value, start, end)
 }
 
 function parseAggregate(lexer: Lexer, op: string, start: number): Expr<Raw> {
-  let grouping = parseGrouping(lexer, ['by', 'without'])
+  let grouping = parseGrouping(lexer, 'by', 'without')
   const args = parseArgs(lexer, op)
-  grouping ??= parseGrouping(lexer, ['by', 'without'])
+  grouping ??= parseGrouping(lexer, 'by', 'without')
   return { kind: 'aggregate', op, grouping, args, start, end: lexer.previousEnd }
 }
 
-function parseCall(lexer: Lexer, name: string, span: Span): Expr<Raw> {
+function parseCall(lexer: Lexer, name: string, start: number, end: number): Expr<Raw> {
+  if (!functions.has(name)) refuseFunction(name, { start, end })
+  const args = parseArgs(lexer, name)
+  return { kind: 'call', name, args, start, end: lexer.previousEnd }
+}
+
+function refuseFunction(name: string, span: Span): never {
   const policy = refusedFunctions.get(name)
   if (policy !== undefined) refuse('unsupported', span, policy)
-  if (!functions.has(name)) {
-    const near = nearest(name, [...functions.keys(), ...aggregations.keys()])
-    const shown = name.length > 40 ? `${name.slice(0, 40)}…` : name
-    refuse('unknown_name', span, `unknown function "${shown}"${near === undefined ? '' : `; did you mean ${near}?`}`)
-  }
-  const args = parseArgs(lexer, name)
-  return { kind: 'call', name, args, start: span.start, end: lexer.previousEnd }
+  // Aggregations first: of two equally near names, sum and sin for sun, they are the likelier.
+  const near = nearest(name, [...aggregations.keys(), ...functions.keys()])
+  const shown = name.length > 40 ? `${name.slice(0, 40)}…` : name
+  const hint = near === undefined ? '' : `; did you mean ${near}?`
+  return refuse('unknown_name', span, `unknown function "${shown}"${hint}`)
 }
 
 function parseArgs(lexer: Lexer, name: string): readonly Expr<Raw>[] {
-  lexer.expect('(', `after ${name}`)
+  lexer.expect('(', 'after ', name)
   const args: Expr<Raw>[] = []
   if (!lexer.is(')')) {
-    args.push(lexer.nested(() => parseExpr(lexer)))
-    while (lexer.accept(',')) args.push(lexer.nested(() => parseExpr(lexer)))
+    args.push(parseNested(lexer))
+    while (lexer.accept(',')) args.push(parseNested(lexer))
   }
-  lexer.expect(')', `after the arguments of ${name}`)
+  lexer.expect(')', 'after the arguments of ', name)
   return args
 }
 
@@ -150,8 +170,9 @@ function parseArgs(lexer: Lexer, name: string): readonly Expr<Raw>[] {
 function parsePostfix(lexer: Lexer, operand: Expr<Raw>): Expr<Raw> {
   let expr = operand
   for (;;) {
-    const { kind, word } = lexer
-    const what = kind === '[' || kind === '@' ? kind : word
+    const { kind } = lexer
+    if (kind !== '[' && kind !== '@' && kind !== 'name') return expr
+    const what = kind === 'name' ? lexer.word : kind
     switch (what) {
       case '[':
         expr = parseBrackets(lexer, expr)
@@ -171,14 +192,15 @@ function parsePostfix(lexer: Lexer, operand: Expr<Raw>): Expr<Raw> {
 }
 
 function parseTiming(lexer: Lexer, expr: Expr<Raw>, what: '@' | 'offset'): Expr<Raw> {
-  const span = { start: lexer.start, end: lexer.end }
   if (expr.kind !== 'selector' && expr.kind !== 'subquery') {
-    refuse('type', span, `${what} must follow a selector or a subquery; put it right after the metric inside`)
+    refuse('type', lexer, `${what} must follow a selector or a subquery; put it right after the metric inside`)
   }
-  if ((what === '@' ? expr.at : expr.offset) !== '') refuse('type', span, `${what} may be given only once`)
+  if ((what === '@' ? expr.at : expr.offset) !== '') refuse('type', lexer, `${what} may be given only once`)
   lexer.next()
-  const more = what === '@' ? { at: parseAt(lexer) } : { offset: parseOffset(lexer) }
-  return expr.kind === 'selector' ? extend(lexer, expr, more) : { ...expr, ...more, end: lexer.previousEnd }
+  const at = what === '@' ? parseAt(lexer) : expr.at
+  const offset = what === 'offset' ? parseOffset(lexer) : expr.offset
+  if (expr.kind === 'subquery') return { ...expr, at, offset, end: lexer.previousEnd }
+  return extend(lexer, expr, expr.range, expr.extended, at, offset)
 }
 
 function parseExtended(lexer: Lexer, expr: Expr<Raw>, extended: 'anchored' | 'smoothed'): Expr<Raw> {
@@ -187,7 +209,7 @@ function parseExtended(lexer: Lexer, expr: Expr<Raw>, extended: 'anchored' | 'sm
     refuse('type', lexer, 'anchored and smoothed cannot be used together')
   }
   lexer.next()
-  return extend(lexer, expr, { extended })
+  return extend(lexer, expr, expr.range, extended, expr.at, expr.offset)
 }
 
 function parseBrackets(lexer: Lexer, expr: Expr<Raw>): Expr<Raw> {
@@ -203,21 +225,30 @@ function parseBrackets(lexer: Lexer, expr: Expr<Raw>): Expr<Raw> {
     return { kind: 'subquery', of: expr, range, step, at: '', offset: '', start: expr.start, end: lexer.previousEnd }
   }
   lexer.expect(']', 'to close the range, or ":" to make it a subquery')
-  const span = { start, end: lexer.previousEnd }
   if (expr.kind !== 'selector' || expr.range !== '') {
     refuse(
       'type',
-      span,
+      { start, end: lexer.previousEnd },
       'a range can only follow a selector; for a range over an expression write a subquery like [5m:1m]',
     )
   }
-  if (expr.at !== '' || expr.offset !== '') refuse('type', span, 'the range comes first, @ and offset after it')
-  return extend(lexer, expr, { range })
+  if (expr.at !== '' || expr.offset !== '') {
+    refuse('type', { start, end: lexer.previousEnd }, 'the range comes first, @ and offset after it')
+  }
+  return extend(lexer, expr, range, expr.extended, expr.at, expr.offset)
 }
 
 /** The selector with more on it. It was the last one read, so it also takes its place in the list of selectors. */
-function extend(lexer: Lexer, selector: Selector<Raw>, more: Partial<Selector<Raw>>): Selector<Raw> {
-  const extended = { ...selector, ...more, end: lexer.previousEnd }
-  lexer.selectors[lexer.selectors.length - 1] = extended
-  return extended
+function extend(
+  lexer: Lexer,
+  { name, matchers, scope, start }: Selector<Raw>,
+  range: string,
+  extended: Selector<Raw>['extended'],
+  at: string,
+  offset: string,
+): Selector<Raw> {
+  const end = lexer.previousEnd
+  const more: Selector<Raw> = { kind: 'selector', name, matchers, scope, range, extended, at, offset, start, end }
+  lexer.selectors[lexer.selectors.length - 1] = more
+  return more
 }

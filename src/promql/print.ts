@@ -5,7 +5,17 @@ import { quote } from './quoting.ts'
 import { leftSpine } from './tree.ts'
 import type { Binary, Expr, Grouping, Matcher, Matching, Scoped, Selector, Timing } from './tree.ts'
 
-const bareLabel = /^[a-zA-Z_][a-zA-Z0-9_]*$/
+/** Can the label be written without quotes: `[a-zA-Z_][a-zA-Z0-9_]*`? */
+export function isBareLabel(label: string): boolean {
+  for (let at = 0; at < label.length; at++) {
+    const code = label.charCodeAt(at)
+    const lower = code | 0x20
+    const digit = code >= 0x30 && code <= 0x39
+    if ((lower < 0x61 || lower > 0x7a) && code !== 0x5f && (!digit || at === 0)) return false
+  }
+  return label !== ''
+}
+
 // Prometheus reads these as keywords even where a label is expected.
 const neverBare: ReadonlySet<string> = new Set(['without', 'inf', 'nan'])
 
@@ -86,19 +96,15 @@ class Printer {
 
   private selector(selector: Selector<Scoped>): void {
     const { name, scope, matchers, range, extended } = selector
-    let text = `${name}{`
-    let mark = ''
-    for (const matcher of scope) {
-      text += mark + printMatcher(matcher)
-      mark = ','
-    }
+    let text = this.text + name + '{' + scope
+    let mark = scope.length === 0 ? '' : ','
     for (const matcher of matchers) {
       text += mark + printMatcher(matcher)
       mark = ','
     }
     text += range === '' ? '}' : `}[${range}]`
     if (extended !== '') text += ` ${extended}`
-    this.text += text + timing(selector)
+    this.text = text + timing(selector)
     if (this.text.length > this.most) {
       refuse(
         'limit',
@@ -113,14 +119,15 @@ const timing = ({ at, offset }: Timing): string =>
   (at === '' ? '' : ` @ ${at}`) + (offset === '' ? '' : ` offset ${offset}`)
 
 const printMatcher = ({ label, op, value }: Matcher): string =>
-  `${bareLabel.test(label) ? label : quote(label)}${op}${quote(value)}`
+  `${isBareLabel(label) ? label : quote(label)}${op}${quote(value)}`
 
 const groupingLabel = (label: string): string =>
-  bareLabel.test(label) && !neverBare.has(label.toLowerCase()) ? label : quote(label)
+  isBareLabel(label) && !neverBare.has(label.toLowerCase()) ? label : quote(label)
 
 const grouping = ({ word, labels }: Grouping): string => `${word} (${labels.map(groupingLabel).join(', ')})`
 
 function printMatching({ bool, on, group, fill }: Matching): string {
+  if (!bool && on === null && fill.length === 0) return ''
   let text = bool ? ' bool' : ''
   if (on !== null) text += ` ${grouping(on)}`
   if (group !== null) text += ` ${grouping(group)}`

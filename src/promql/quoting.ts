@@ -110,30 +110,34 @@ function decodeBytes(bytes: readonly number[]): string {
   return text
 }
 
-const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
-const named: ReadonlyMap<number, string> = new Map([
-  [0x22, '\\"'],
-  [0x5c, '\\\\'],
-  [0x0a, '\\n'],
-  [0x0d, '\\r'],
-  [0x09, '\\t'],
-])
+const byteEscapes: readonly string[] = Array.from({ length: 256 }, (_, code) => {
+  return `\\x${code.toString(16).padStart(2, '0')}`
+})
+/** How the ASCII characters that do not stand for themselves between double quotes are written. */
+const asciiEscapes: readonly string[] = byteEscapes.slice(0, 128).map((hex, code) => {
+  const named = { '"': '\\"', '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }[String.fromCharCode(code)]
+  return named ?? hex
+})
 
 /** The value as a double-quoted PromQL string of printable ASCII: no reader can mistake where it ends. */
 export function quote(value: string): string {
-  if (plain.test(value)) return `"${value}"`
-  let text = ''
-  for (const character of value) text += escapeCharacter(character)
-  return `"${text}"`
+  let text = '"'
+  let from = 0
+  for (let at = 0; at < value.length; at++) {
+    const unit = value.charCodeAt(at)
+    if (unit >= 0x20 && unit < 0x7f && unit !== 0x22 && unit !== 0x5c) continue
+    const code = unit < 128 ? unit : (value.codePointAt(at) ?? unit)
+    const escaped = unit < 128 ? (asciiEscapes[unit] ?? '') : escapeCharacter(code)
+    text += value.slice(from, at) + escaped
+    if (code > 0xffff) at++
+    from = at + 1
+  }
+  return from === 0 ? `"${value}"` : `${text}${value.slice(from)}"`
 }
 
-function escapeCharacter(character: string): string {
-  const code = character.codePointAt(0) ?? 0
-  const name = named.get(code)
-  if (name !== undefined) return name
+function escapeCharacter(code: number): string {
+  const stray = code >= strayByte + 0x80 && code <= strayByte + 0xff
+  if (stray) return byteEscapes[code - strayByte] ?? ''
   const hex = code.toString(16)
-  if (code < 0x20 || code === 0x7f) return `\\x${hex.padStart(2, '0')}`
-  if (code < 0x7f) return character
-  if (code >= strayByte + 0x80 && code <= strayByte + 0xff) return `\\x${(code - strayByte).toString(16)}`
   return code > 0xffff ? `\\U${hex.padStart(8, '0')}` : `\\u${hex.padStart(4, '0')}`
 }

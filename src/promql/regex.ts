@@ -2,13 +2,14 @@ const withoutMeta = /^[A-Za-z0-9_:|/-]*$/
 const metaCharacters = new Set('\\.+*?()|[]{}^$')
 
 /**
- * The values that a regular expression lists, such as `a|b`, `(a|b)` (as Grafana writes several values) or `a\.b`.
+ * The values that a regular expression lists, each once, such as `a|b`, `(a|b)` (as Grafana writes several values) or
+ * `a\.b`.
  *
  * @returns `undefined` when it is more than a list of literals; no attempt is made to evaluate RE2 in JavaScript
  */
 export function listedValues(regex: string): readonly string[] | undefined {
   const body = regex.startsWith('(') && regex.endsWith(')') ? regex.slice(1, -1) : regex
-  if (withoutMeta.test(body)) return body.split('|')
+  if (withoutMeta.test(body)) return body.includes('|') ? [...new Set(body.split('|'))] : [body]
   const values: string[] = []
   let value = ''
   for (let at = 0; at < body.length; at++) {
@@ -24,7 +25,7 @@ export function listedValues(regex: string): readonly string[] | undefined {
     else value += character
   }
   values.push(value)
-  return values
+  return [...new Set(values)]
 }
 
 /** Whether a regular expression matches the empty text. */
@@ -127,6 +128,7 @@ function readAtom(regex: string, at: number): Atom {
 const lazyEnd = (regex: string, end: number): number => (regex.charAt(end) === '?' ? end + 1 : end)
 
 function readGroupStart(regex: string, at: number): Atom {
+  if (regex.charAt(at + 1) !== '?') return { is: 'open', empty: yes, end: at + 1 }
   groupStart.lastIndex = at
   const found = groupStart.exec(regex)
   if (found === null) return { is: 'atom', empty: unknown, end: regex.length }

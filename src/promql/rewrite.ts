@@ -6,10 +6,10 @@ import { defaultLimits } from './limits.ts'
 import type { Limits } from './limits.ts'
 import { parseQuery } from './parser.ts'
 import { print } from './print.ts'
-import { bind, compileScope } from './scope.ts'
+import { bind, compileScope, literalName } from './scope.ts'
 import type { Scope } from './scope.ts'
 import type { Expr, MatchOp, Raw, Scoped, Selector, ValueType } from './tree.ts'
-import { scopeExpr } from './union.ts'
+import { carry, scopeExpr } from './union.ts'
 import { verify } from './verify.ts'
 
 export { drawError } from './error.ts'
@@ -17,7 +17,7 @@ export type { PromqlError, Reason } from './error.ts'
 export { defaultLimits } from './limits.ts'
 export type { Limits } from './limits.ts'
 export type { Pattern } from './pattern.ts'
-export type { Alternative, Scope } from './scope.ts'
+export type { Alternative, Family, Scope } from './scope.ts'
 
 /**
  * What a selector of the user asked for, for the record. A value may hold bytes that are not UTF-8; each of them stands
@@ -84,29 +84,42 @@ export function rewriteSelector(
     const selector = bareSelector(parsed.value.expr)
     const { scopes, notes } = bind(selector, compileScope(scope, limits), false)
     const [first, ...rest] = scopes
-    const send = (scoped: Scoped): string => print({ ...selector, scope: scoped }, limits.sent)
+    const send = (scoped: Scoped): string => print(carry(selector, scoped), limits.sent)
     const sent: readonly [string, ...string[]] = [send(first), ...rest.map(send)]
     for (const one of sent) verify(one, scope, limits)
     return { sent, selectors: [factsOf(selector)], notes }
   })
 }
 
+const bare: Selector<Raw> = {
+  kind: 'selector',
+  name: '',
+  matchers: [],
+  scope: null,
+  range: '',
+  extended: '',
+  at: '',
+  offset: '',
+  start: 0,
+  end: 0,
+}
+
 const matchNothing = '{__name__="",__name__!=""}'
 
 /**
- * The scope itself as `match[]` selectors, for endpoints that are called without one. For `everything` there is none to
+ * The scope itself as `match[]` selectors, for endpoints that are called without one: its own alternatives, since no
+ * metric is named. For `everything` there is none to
  * add. For a scope without rights it is a selector that matches no series: an empty list would mean all of them.
  *
  * Throws a TypeError for a scope that {@link rewriteQuery} would refuse as `internal`.
  */
 export function scopeSelector(scope: Scope): readonly string[] {
-  const bare = { kind: 'selector', name: '', matchers: [], range: '', extended: '', at: '', offset: '' } as const
   const done = settle(() => {
-    const grants = compileScope(scope, defaultLimits)
-    if (grants === 'everything') return []
-    if (grants.length === 0) return [matchNothing]
-    const { scopes } = bind({ ...bare, scope: null, start: 0, end: 0 }, grants, false)
-    const sent = scopes.map((scoped) => print({ ...bare, scope: scoped, start: 0, end: 0 }))
+    const compiled = compileScope(scope, defaultLimits)
+    if (compiled.everything) return []
+    if (compiled.rights.grants.length === 0) return [matchNothing]
+    const { scopes } = bind(bare, compiled, false)
+    const sent = scopes.map((scoped) => print(carry(bare, scoped)))
     for (const one of sent) verify(one, scope, defaultLimits)
     return sent
   })
@@ -129,8 +142,8 @@ function bareSelector(expr: Expr<Raw>): Selector<Raw> {
   return refuse('type', expr, 'only a plain selector such as up{job="x"} can stand here, without range, offset or @')
 }
 
-function factsOf({ name, matchers }: Selector<Raw>): SelectorFacts {
-  const literal = matchers.find(({ label, op }) => label === '__name__' && op === '=')
-  const metric = name === '' ? (literal?.value ?? null) : name
-  return { metric, matchers: matchers.map(({ label, op, value }) => ({ label, op, value })) }
+function factsOf(selector: Selector<Raw>): SelectorFacts {
+  const matchers: SelectorFacts['matchers'][number][] = []
+  for (const { label, op, value } of selector.matchers) matchers.push({ label, op, value })
+  return { metric: literalName(selector), matchers }
 }

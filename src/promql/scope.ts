@@ -1,129 +1,136 @@
 import { refuse } from './error.ts'
+import { compileAlternatives, narrow, permits, refuseScope } from './grants.ts'
+import type { Alternative, Clause, Grant } from './grants.ts'
 import type { Limits } from './limits.ts'
-import { isLiteral, isPattern, matches, patternToRegex, tidyPattern } from './pattern.ts'
+import { isLiteral, isPattern, matches } from './pattern.ts'
 import type { Pattern } from './pattern.ts'
 import { listedValues } from './regex.ts'
 import type { Matcher, Scoped, Selector } from './tree.ts'
 
-/** Series whose label matches a pattern of `allow` and none of `deny`. */
-export interface Alternative {
-  readonly label: string
-  readonly allow: readonly [Pattern, ...Pattern[]] | readonly Pattern[]
-  readonly deny: readonly Pattern[]
+export type { Alternative } from './grants.ts'
+
+/** Metrics whose samples say by other labels whose they are: `metrics` is about the metric's name, such as `route_*`. */
+export interface Family {
+  readonly metrics: Pattern
+  readonly alternatives: readonly [Alternative, ...Alternative[]]
 }
 
 /**
  * The series that somebody may see: a series is in scope when one of the alternatives holds. `everything` includes series
- * without any of the labels, which no pattern does.
+ * without any of the labels, which no pattern does. A scope is a value: what was made of it is kept for as long as the
+ * object lives, so it must not be changed once it was used.
+ *
+ * The first family that matches the name of a selector's metric decides that selector's alternatives. Without a family,
+ * or without a literal name (`{__name__=~"…"}`, no name, two names), the scope's own alternatives do: they are a right
+ * by themselves, whichever metrics they meet, and a series that lacks their labels is not shown. So whoever hides the
+ * name sees no more for it, if the families keep to one rule: they add labels, and leave out only such labels of the
+ * default as their metrics do not have.
  */
 export type Scope =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'everything' }
-  | { readonly kind: 'labels'; readonly alternatives: readonly [Alternative, ...Alternative[]] }
-
-/** An alternative made canonical: equal rights give equal grants, whatever the order and overlap of their patterns. */
-export interface Grant {
-  readonly label: string
-  readonly names: ReadonlySet<string>
-  readonly globs: readonly Pattern[]
-  /** Only beside globs: from plain names the denied ones have been taken away already. */
-  readonly deny: readonly Pattern[]
-  /** The matchers that say all this: `=~`, then `!~` where something is denied. */
-  readonly matchers: readonly Matcher[]
-}
-
-const labelName = /^[a-zA-Z_][a-zA-Z0-9_]*$/
-const nowhere = { start: 0, end: 0 }
-
-/** Thrown as a refusal of kind `internal`: the scope is at fault, not the text, and nothing may be sent. */
-const refuseScope = (message: string): never => refuse('internal', nowhere, `the scope cannot be used: ${message}`)
-
-/**
- * Checks a scope and makes it canonical.
- *
- * @returns the grants, none where every allowed name is denied again; or `'everything'`
- */
-export function compileScope(scope: Scope, limits: Limits): readonly Grant[] | 'everything' {
-  if (scope.kind === 'everything') return 'everything'
-  if (scope.kind === 'nothing') return []
-  const { alternatives } = scope
-  const count: number = alternatives.length
-  if (count === 0) refuseScope('it has no alternative')
-  if (count > limits.alternatives) refuseScope(`it has more than ${limits.alternatives} alternatives`)
-  const grants: Grant[] = []
-  for (const alternative of alternatives) {
-    const grant = compileAlternative(alternative, limits)
-    if (grant !== null) addGrant(grants, grant, limits)
-  }
-  return grants
-}
-
-function compileAlternative({ label, allow, deny }: Alternative, limits: Limits): Grant | null {
-  // A matcher on the name would collide with the metric's own, and `or` does not tell metrics apart by their name.
-  if (!labelName.test(label) || label === '__name__') refuseScope('a label name in it is not valid')
-  if (allow.length === 0) refuseScope(`it allows no value of ${label}`)
-  for (const pattern of [...allow, ...deny]) {
-    if (!isPattern(pattern))
-      refuseScope(`a pattern for ${label} is empty or has a character other than A-Z a-z 0-9 . _ : / - *`)
-  }
-  const denied = canonical(deny)
-  const kept = canonical(allow).filter((pattern) => !denied.some((one) => matches(one, pattern)))
-  if (kept.length === 0) return null
-  return makeGrant(label, kept, denied, limits)
-}
-
-function makeGrant(label: string, allow: readonly Pattern[], deny: readonly Pattern[], limits: Limits): Grant {
-  const globs = allow.filter((pattern) => pattern.includes('*'))
-  const names = new Set(globs.length === 0 ? allow : allow.filter((pattern) => !pattern.includes('*')))
-  const effective = globs.length > 0 ? deny : []
-  const matchers = [matcher(label, '=~', allow)]
-  if (effective.length > 0) matchers.push(matcher(label, '!~', effective))
-  if (matchers.some(({ value }) => value.length > limits.injected)) {
-    refuse('limit', nowhere, `the scope lists too many values of ${label}; grant a pattern such as team-* instead`)
-  }
-  return { label, names, globs, deny: effective, matchers }
-}
-
-/** Two plain lists for one label are one list; with a deny they are not, since each deny is about its own list. */
-function addGrant(grants: Grant[], grant: Grant, limits: Limits): void {
-  const index = grants.findIndex((one) => one.label === grant.label && one.deny.length + grant.deny.length === 0)
-  const same = grants[index]
-  if (same === undefined) grants.push(grant)
-  else grants[index] = makeGrant(grant.label, canonical([...patternsOf(same), ...patternsOf(grant)]), [], limits)
-}
-
-const patternsOf = ({ names, globs }: Grant): readonly Pattern[] => [...names, ...globs]
-
-/** Sorted, each once, without those that another one covers. */
-function canonical(patterns: readonly Pattern[]): readonly Pattern[] {
-  const unique = patterns.length < 2 ? patterns.map(tidyPattern) : [...new Set(patterns.map(tidyPattern))].sort()
-  const globs = unique.filter((pattern) => pattern.includes('*'))
-  if (globs.length === 0) return unique
-  return unique.filter((pattern) => !globs.some((glob) => glob !== pattern && matches(glob, pattern)))
-}
-
-const matcher = (label: string, op: '=~' | '!~', patterns: readonly Pattern[]): Matcher => {
-  return { label, op, value: patterns.map(patternToRegex).join('|'), ...nowhere }
-}
-
-/** May a series with this value of the grant's label be seen? */
-const permits = ({ names, globs, deny }: Grant, value: string): boolean =>
-  (names.has(value) || globs.some((glob) => matches(glob, value))) && !deny.some((pattern) => matches(pattern, value))
+  | {
+      readonly kind: 'labels'
+      readonly alternatives: readonly [Alternative, ...Alternative[]]
+      readonly families?: readonly Family[]
+    }
 
 /** What one selector gets: matchers for each alternative that is left, at least one. */
 export interface Bound {
   readonly scopes: readonly [Scoped, ...Scoped[]]
+  /** The label of the first of them, '' where every series is in scope. */
+  readonly label: string
   readonly notes: readonly string[]
 }
 
+/** Alternatives made canonical, with what a selector gets that says nothing about their labels. */
+interface Rights {
+  readonly grants: readonly Grant[]
+  /** In a query and in `match[]`; null where there are no grants. */
+  readonly united: Bound | null
+  readonly listed: Bound | null
+}
+
+/** A scope made canonical. */
+export interface Compiled {
+  readonly everything: boolean
+  readonly rights: Rights
+  readonly families: readonly { readonly metrics: Pattern; readonly rights: Rights }[]
+}
+
+const compiled = new WeakMap<Scope, Compiled & ScopeLimits>()
+
+type ScopeLimits = Pick<Limits, 'alternatives' | 'injected'>
+
+/** Checks a scope and makes it canonical, once for each scope object as long as the limits that bear on it are the same. */
+export function compileScope(scope: Scope, limits: Limits): Compiled {
+  const { alternatives, injected } = limits
+  const known = compiled.get(scope)
+  if (known?.alternatives === alternatives && known.injected === injected) return known
+  const made = { ...compile(scope, limits), alternatives, injected }
+  compiled.set(scope, made)
+  return made
+}
+
+const none: Rights = { grants: [], united: null, listed: null }
+
+function compile(scope: Scope, limits: Limits): Compiled {
+  if (scope.kind !== 'labels') return { everything: scope.kind === 'everything', rights: none, families: [] }
+  const families = (scope.families ?? []).map(({ metrics, alternatives }) => {
+    if (!isPattern(metrics)) refuseScope('it has a family whose metrics are not a pattern')
+    return { metrics, rights: makeRights(compileAlternatives(alternatives, limits)) }
+  })
+  return { everything: false, rights: makeRights(compileAlternatives(scope.alternatives, limits)), families }
+}
+
+const makeRights = (grants: readonly Grant[]): Rights => ({
+  grants,
+  united: unite(grants, true, []),
+  listed: unite(grants, false, []),
+})
+
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place that may say what a scope puts on a selector
-const scoped = (matchers: readonly Matcher[]): Scoped => matchers as Scoped
-const unbound: Bound = { scopes: [scoped([])], notes: [] }
+const scoped = (text: string): Scoped => text as Scoped
+const unbound: Bound = { scopes: [scoped('')], label: '', notes: [] }
+
+/** @param exclusive whether later parts leave out what earlier ones cover: `or` drops it anyway, this saves the work */
+function unite(parts: readonly Clause[], exclusive: boolean, notes: readonly string[]): Bound | null {
+  const [first, ...rest] = parts
+  if (first === undefined) return null
+  const later = rest.map(({ text }, index) => {
+    const guards = exclusive ? parts.slice(0, index + 1).map(({ except }) => except) : []
+    return scoped([text, ...guards.filter((guard) => guard !== '')].join(','))
+  })
+  return { scopes: [scoped(first.text), ...later], label: first.label, notes }
+}
+
+/**
+ * The metric's name where a selector says it literally. Two different names, which no series has, are none: neither may
+ * choose the family.
+ */
+export function literalName({ name, matchers }: Selector<unknown>): string | null {
+  if (name !== '') return name
+  let literal: string | null = null
+  for (const { label, op, value } of matchers) {
+    if (label !== '__name__' || op !== '=') continue
+    if (value === '' || (literal !== null && literal !== value)) return null
+    literal = value
+  }
+  return literal
+}
+
+function rightsFor({ rights, families }: Compiled, selector: Selector<unknown>): Rights {
+  if (families.length === 0) return rights
+  const name = literalName(selector)
+  if (name === null) return rights
+  for (const family of families) if (matches(family.metrics, name)) return family.rights
+  return rights
+}
 
 /**
  * Decides what to put on a selector.
  *
- * When the selector lists values of a grant's label (`namespace="x"`, `=~"x|y"`), the list and the grant are intersected,
+ * Values that the selector itself lists for a grant's label (`namespace="x"`, `=~"x|y"`) and the grant are intersected,
  * so everybody who may see x sends the same text. With several grants, no series of their union is lost:
  * - all listed values permitted by one grant: that grant alone covers every series the selector can match;
  * - some permitted: that grant takes part with those;
@@ -133,11 +140,21 @@ const unbound: Bound = { scopes: [scoped([])], notes: [] }
  *
  * @param exclusive whether later grants should leave out what earlier ones cover already
  */
-export function bind(selector: Selector<unknown>, grants: readonly Grant[] | 'everything', exclusive: boolean): Bound {
-  if (grants === 'everything') return unbound
-  const [only] = grants
-  if (only === undefined) return refuse('no_rights', selector, 'you have no rights to see any series; ask for a grant')
-  const parts: Grant[] = []
+export function bind(selector: Selector<unknown>, scope: Compiled, exclusive: boolean): Bound {
+  if (scope.everything) return unbound
+  const { grants, united, listed } = rightsFor(scope, selector)
+  const whole = exclusive ? united : listed
+  if (whole === null) return refuse('no_rights', selector, 'you have no rights to see any series; ask for a grant')
+  return mentions(selector.matchers, grants) ? bindListed(selector, grants, exclusive, whole) : whole
+}
+
+function mentions(matchers: readonly Matcher[], grants: readonly Grant[]): boolean {
+  for (const { label } of matchers) for (const grant of grants) if (grant.label === label) return true
+  return false
+}
+
+function bindListed(selector: Selector<unknown>, grants: readonly Grant[], exclusive: boolean, whole: Bound): Bound {
+  const parts: Clause[] = []
   const notes: string[] = []
   for (const grant of grants) {
     const listed = listedFor(selector.matchers, grant.label)
@@ -147,40 +164,24 @@ export function bind(selector: Selector<unknown>, grants: readonly Grant[] | 'ev
     }
     const allowed = listed.filter((value) => permits(grant, value))
     if (allowed.length === 0) continue
-    const narrowed = narrow(grant, allowed)
-    if (allowed.length === listed.length) return { scopes: [scoped(narrowed.matchers)], notes: [] }
+    const narrowed = narrow(grant.label, allowed)
+    if (allowed.length === listed.length) return { scopes: [scoped(narrowed.text)], label: grant.label, notes: [] }
     parts.push(narrowed)
-    const hidden = listed.filter((value) => value !== '' && !allowed.includes(value))
+    const kept = new Set(allowed)
+    const hidden = listed.filter((value) => value !== '' && !kept.has(value))
     if (hidden.length > 0 && grants.length === 1) {
       notes.push(`left out, because you may not see it: ${grant.label} ${list(hidden)}`)
     }
   }
-  const [first, ...rest] = parts
-  if (first === undefined) {
-    refuseNamed(selector, grants)
-    // Only the empty value was asked for, the series without the label: our matcher answers that with nothing.
-    return { scopes: [scoped(only.matchers)], notes: [] }
-  }
-  const later = rest.map((grant, index) => [...grant.matchers, ...(exclusive ? notIn(parts.slice(0, index + 1)) : [])])
-  return { scopes: [scoped(first.matchers), ...later.map(scoped)], notes }
+  const bound = unite(parts, exclusive, notes)
+  if (bound !== null) return bound
+  refuseNamed(selector, grants)
+  // Only the empty value was asked for, the series without the label: our matcher answers that with nothing.
+  return { ...whole, scopes: [whole.scopes[0]] }
 }
 
 /**
- * "Not in the grants before": `or` drops what both sides have, so this only saves Prometheus work. It cannot be said
- * in one matcher where something is denied, and then it must not be said at all, or the denied part would be lost.
- */
-const notIn = (grants: readonly Grant[]): readonly Matcher[] =>
-  grants.flatMap(({ deny, matchers: [allow] }) =>
-    deny.length > 0 || allow === undefined ? [] : [{ ...allow, op: '!~' }],
-  )
-
-function narrow({ label }: Grant, names: readonly string[]): Grant {
-  const sorted = [...new Set(names)].sort()
-  return { label, names: new Set(sorted), globs: [], deny: [], matchers: [matcher(label, '=~', sorted)] }
-}
-
-/**
- * The values that a selector's own matchers list for a label, or undefined where they do not. Values that no scope could
+ * The values that a selector's own matchers list for a label, each once, or undefined where they do not. Values that no scope could
  * name are not taken over into a matcher of ours; the user's own matcher, which is always kept, handles them.
  */
 function listedFor(matchers: readonly Matcher[], label: string): readonly string[] | undefined {
@@ -188,13 +189,17 @@ function listedFor(matchers: readonly Matcher[], label: string): readonly string
   for (const { label: own, op, value } of matchers) {
     if (own !== label || (op !== '=' && op !== '=~')) continue
     const values = op === '=' ? [value] : listedValues(value)
-    if (values === undefined || !values.every((one) => one === '' || isLiteral(one))) continue
+    if (values === undefined || !values.every(isNameable)) continue
     listed = listed === undefined ? values : intersection(listed, values)
   }
   return listed !== undefined && listed.length > 0 ? listed : undefined
 }
 
+const isNameable = (value: string): boolean => value === '' || isLiteral(value)
+
 function intersection(one: readonly string[], other: readonly string[]): readonly string[] {
+  const [only] = one
+  if (one.length === 1 && other.length === 1 && only === other[0]) return one
   const both = new Set(one)
   return other.filter((value) => both.has(value))
 }
@@ -214,7 +219,6 @@ function refuseNamed(selector: Selector<unknown>, grants: readonly Grant[]): voi
 }
 
 function list(values: readonly string[]): string {
-  const unique = [...new Set(values)]
-  const shown = unique.slice(0, 5).map((value) => `"${value}"`)
-  return shown.join(', ') + (unique.length > 5 ? ` and ${unique.length - 5} more` : '')
+  const shown = values.slice(0, 5).map((value) => `"${value}"`)
+  return shown.join(', ') + (values.length > 5 ? ` and ${values.length - 5} more` : '')
 }

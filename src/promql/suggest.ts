@@ -1,4 +1,4 @@
-/** The candidate that a misspelt name most likely means, or undefined where none is near. */
+/** The candidate that a misspelt name most likely means, the first of equally near ones; undefined where none is near. */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
   const wanted = name.toLowerCase()
   if (wanted.length > 40) return undefined

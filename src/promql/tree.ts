@@ -3,8 +3,11 @@ export type Raw = null
 
 declare const scoped: unique symbol
 
-/** The matchers that a scope put on a selector. Only `scope.ts` makes one, so a selector cannot be forgotten. */
-export type Scoped = readonly Matcher[] & { readonly [scoped]: true }
+/**
+ * The matchers that a scope put on a selector, as text to print: '' where every series is in scope. Only `scope.ts` makes
+ * one, so a selector cannot be forgotten.
+ */
+export type Scoped = string & { readonly [scoped]: true }
 
 export type ValueType = 'scalar' | 'string' | 'vector' | 'matrix'
 

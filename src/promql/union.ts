@@ -6,7 +6,7 @@ import { selectorFunctions } from './functions.ts'
 import { defaultLimits } from './limits.ts'
 import type { Limits } from './limits.ts'
 import { bind, compileScope } from './scope.ts'
-import type { Grant, Scope } from './scope.ts'
+import type { Bound, Compiled, Scope } from './scope.ts'
 import { leftSpine } from './tree.ts'
 import type { Binary, Call, Expr, Matching, Raw, Scoped, Selector } from './tree.ts'
 
@@ -32,7 +32,7 @@ export function scopeExpr(
 ): Result<ScopedQuery, PromqlError> {
   try {
     const walk = new Walk(compileScope(scope, limits))
-    return ok({ expr: walk.scope(expr), notes: [...walk.notes] })
+    return ok({ expr: walk.scope(expr), notes: walk.notes })
   } catch (error) {
     if (error instanceof Refusal) return fail(error.problem)
     throw error
@@ -43,11 +43,12 @@ const plain: Matching = { bool: false, on: null, group: null, fill: [] }
 const onNothing: Matching = { ...plain, on: { word: 'on', labels: [] } }
 
 class Walk {
-  readonly notes = new Set<string>()
-  private readonly grants: readonly Grant[] | 'everything'
+  /** Each once. */
+  readonly notes: string[] = []
+  private readonly scopeOfAll: Compiled
 
-  constructor(grants: readonly Grant[] | 'everything') {
-    this.grants = grants
+  constructor(scope: Compiled) {
+    this.scopeOfAll = scope
   }
 
   scope(expr: Expr<Raw>): Expr<Scoped> {
@@ -56,13 +57,17 @@ class Walk {
       case 'string':
         return expr
       case 'selector':
-        return expr.range === '' ? join('or', plain, this.variants(expr)) : this.bareRange(expr)
+        return this.selector(expr)
       case 'subquery':
-      case 'paren':
-      case 'unary':
         return { ...expr, of: this.scope(expr.of) }
-      case 'aggregate':
-        return { ...expr, args: expr.args.map((arg) => this.scope(arg)) }
+      case 'paren':
+        return { kind: 'paren', of: this.scope(expr.of), start: expr.start, end: expr.end }
+      case 'unary':
+        return { kind: 'unary', op: expr.op, of: this.scope(expr.of), start: expr.start, end: expr.end }
+      case 'aggregate': {
+        const { op, grouping, start, end } = expr
+        return { kind: 'aggregate', op, grouping, args: this.args(expr.args), start, end }
+      }
       case 'call':
         return this.call(expr)
       case 'binary':
@@ -70,22 +75,31 @@ class Walk {
     }
   }
 
-  private variants(selector: Selector<Raw>): readonly [Selector<Scoped>, ...Selector<Scoped>[]] {
-    const { scopes, notes } = bind(selector, this.grants, true)
-    for (const note of notes) this.notes.add(note)
-    const [first, ...rest] = scopes
-    return [{ ...selector, scope: first }, ...rest.map((scope) => ({ ...selector, scope }))]
+  private args(args: readonly Expr<Raw>[]): readonly Expr<Scoped>[] {
+    const scoped: Expr<Scoped>[] = []
+    for (const arg of args) scoped.push(this.scope(arg))
+    return scoped
   }
 
-  /** A range selector that no function takes: PromQL cannot unite ranges. The caller must know that it was narrowed. */
-  private bareRange(selector: Selector<Raw>): Expr<Scoped> {
-    const [first, ...rest] = this.variants(selector)
-    const [label] = first.scope
-    if (rest.length > 0 && label !== undefined) {
-      const advice = 'use a function such as last_over_time() to see all of them'
-      this.notes.add(`a range selector on its own was answered for your series by ${label.label} only; ${advice}`)
-    }
-    return first
+  private bind(selector: Selector<Raw>): Bound {
+    const bound = bind(selector, this.scopeOfAll, true)
+    for (const note of bound.notes) this.note(note)
+    return bound
+  }
+
+  private note(note: string): void {
+    if (!this.notes.includes(note)) this.notes.push(note)
+  }
+
+  private selector(selector: Selector<Raw>): Expr<Scoped> {
+    const { scopes, label } = this.bind(selector)
+    const [first, ...rest] = scopes
+    if (rest.length === 0) return carry(selector, first)
+    if (selector.range === '') return join('or', plain, variants(selector, scopes))
+    // A range that no function takes: PromQL cannot unite ranges. The caller must know that it was narrowed.
+    const advice = 'use a function such as last_over_time() to see all of them'
+    this.note(`a range selector on its own was answered for your series by ${label} only; ${advice}`)
+    return carry(selector, first)
   }
 
   /**
@@ -93,21 +107,22 @@ class Walk {
    * through parentheses (the engine unwraps those), takes the whole call into the union.
    */
   private call(call: Call<Raw>): Expr<Scoped> {
-    const index = call.args.findIndex((arg) => isOperand(arg, call.name))
+    const { name, start, end } = call
+    const index = call.args.findIndex((arg) => isOperand(arg, name))
     const operand = call.args[index]
-    if (operand === undefined) return { ...call, args: call.args.map((arg) => this.scope(arg)) }
+    if (operand === undefined) return { kind: 'call', name, args: this.args(call.args), start, end }
     const args = call.args.map((arg) => (arg === operand ? null : this.scope(arg)))
-    const calls = this.operands(operand).map((variant): Call<Scoped> => {
-      return { ...call, args: args.map((arg) => arg ?? variant) }
+    const calls = this.operands(operand).map((one): Call<Scoped> => {
+      return { kind: 'call', name, args: args.map((arg) => arg ?? one), start, end }
     })
     // Absent in the union means absent in each part. `and on ()` keeps the left labels, which come from the user's matchers.
-    const absent = call.name === 'absent' || call.name === 'absent_over_time'
+    const absent = name === 'absent' || name === 'absent_over_time'
     return absent ? join('and', onNothing, calls) : join('or', plain, calls)
   }
 
   /** The variants of a selector, each in the parentheses that stood around it. */
   private operands(expr: Expr<Raw>): readonly Expr<Scoped>[] {
-    if (expr.kind === 'selector') return this.variants(expr)
+    if (expr.kind === 'selector') return variants(expr, this.bind(expr).scopes)
     if (expr.kind === 'paren') return this.operands(expr.of).map((of) => ({ ...expr, of }))
     return [this.scope(expr)]
   }
@@ -120,6 +135,15 @@ class Walk {
     }
     return left
   }
+}
+
+const variants = (selector: Selector<Raw>, scopes: readonly Scoped[]): readonly Selector<Scoped>[] =>
+  scopes.map((scope) => carry(selector, scope))
+
+/** The selector with the scope on it. */
+export function carry(selector: Selector<Raw>, scope: Scoped): Selector<Scoped> {
+  const { name, matchers, range, extended, at, offset, start, end } = selector
+  return { kind: 'selector', name, matchers, scope, range, extended, at, offset, start, end }
 }
 
 function isOperand(arg: Expr<Raw>, name: string): boolean {

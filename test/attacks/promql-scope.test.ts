@@ -154,3 +154,53 @@ describe('no rights', () => {
     assert.equal(refusal('up', scopeOf(['*'], ['*'])).reason, 'no_rights')
   })
 })
+
+describe('a name chosen so that a wider family applies', () => {
+  const wide: Scope = {
+    kind: 'labels',
+    alternatives: [{ label: 'namespace', allow: ['mine'], deny: [] }],
+    families: [{ metrics: 'route_*', alternatives: [{ label: 'dst', allow: ['*'], deny: [] }] }],
+  }
+  const held = [
+    '{__name__="route_x",__name__="secret"}',
+    '{__name__="secret",__name__="route_x"}',
+    '{"route_x","secret"}',
+    '{"route_x",__name__="secret"}',
+    '{__name__="route_x",__name__="route_y"}',
+    '{__name__="route_x",__name__=""}',
+    '{__name__=~"route_x|secret"}',
+    '{__name__=~"route_x"}',
+    '{__name__!="route_x",job="x"}',
+    '{__name__!~"route_.*",job="x"}',
+    '{name="route_x"}',
+    '{"route_x"!="",job="x"}',
+    'secret{name="route_x"}',
+    'Route_x',
+    'secret_route_x',
+    'secret:route_x',
+    '{"secret\\nroute_x"}',
+    '{"secret#route_x"}',
+    '{__name__="secret" # ",__name__="route_x"\n}',
+  ]
+  for (const text of held) {
+    it(`${text} is held to my namespace`, () => assert.match(sent(text, wide), /^[\w:]*\{namespace=~"mine"[,}]/))
+  }
+
+  it('a name beside further conditions on it is still that name', () => {
+    for (const more of ['__name__=~".+"', '__name__!="secret"', '__name__="route_x"', '__name__=~"secret"']) {
+      assert.match(sent(`{__name__="route_x",${more}}`, wide), /^\{dst=~"\.\+",__name__="route_x",/)
+    }
+  })
+
+  it('each selector of a query has its own family', () => {
+    assert.equal(sent('route_x or secret', wide), 'route_x{dst=~".+"} or secret{namespace=~"mine"}')
+    assert.equal(
+      sent('label_replace(secret, "__name__", "route_x", "", "")', wide),
+      'label_replace(secret{namespace=~"mine"}, "__name__", "route_x", "", "")',
+    )
+    assert.equal(
+      sent('topk(scalar(secret), route_x)', wide),
+      'topk(scalar(secret{namespace=~"mine"}), route_x{dst=~".+"})',
+    )
+  })
+})

@@ -179,12 +179,12 @@ describe('the tree', () => {
     assert.throws(() => print(expr))
   })
 
-  it('does not take matchers of just anybody for a scope', () => {
+  it('does not take text of just anybody for a scope', () => {
     const parsed = parseQuery('up')
     assert.ok(parsed.ok && parsed.value.expr.kind === 'selector')
     const { expr } = parsed.value
     // @ts-expect-error only binding a scope makes one
-    assert.equal(print({ ...expr, scope: [] }), 'up{}')
+    assert.equal(print({ ...expr, scope: '' }), 'up{}')
   })
 })
 
