@@ -2,3 +2,21 @@
 export const maxSelectors = 256
 /** Most connections to one Prometheus at a time. */
 export const maxSockets = 256
+
+/** How much one remote-read request may ask for. Each limit is checked before the work that it bounds is done. */
+export interface ReadLimits {
+  /** Most bytes as sent, packed with snappy. */
+  readonly packed: number
+  /** Most bytes unpacked. */
+  readonly unpacked: number
+  readonly queries: number
+  /** Most matchers in one query, and most label names in one query's hints. */
+  readonly matchers: number
+}
+
+export const readLimits: ReadLimits = {
+  packed: 512 * 1024,
+  unpacked: 4 * 1024 * 1024,
+  queries: 64,
+  matchers: 256,
+}

@@ -16,7 +16,6 @@ export { drawError } from './error.ts'
 export type { PromqlError, Reason } from './error.ts'
 export { defaultLimits } from './limits.ts'
 export type { Limits } from './limits.ts'
-export type { Pattern } from './pattern.ts'
 export type { Alternative, Family, Scope } from './scope.ts'
 
 /**
