@@ -12,14 +12,18 @@ export interface PolicyOptions {
   readonly rules: readonly string[]
 }
 
-/** Reads and loads a policy from files. Records and messages name a file without its directory. */
+/** Reads and loads a policy from files. Records and messages name a file without its directory where that is enough. */
 export async function readPolicy({ model, rules }: PolicyOptions): Promise<Result<Policy, readonly string[]>> {
+  const names = rules.map((path) => basename(path))
+  const read = (path: string): PolicyFile => {
+    const short = basename(path)
+    const unique = names.filter((name) => name === short).length < 2
+    return { name: unique ? short : path, text: readFileSync(path, 'utf8') }
+  }
   try {
     return await loadPolicy(read(model), rules.map(read))
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error)) throw error
-    return fail([`the policy cannot be read: ${error.message}`])
+    return fail([`the policy cannot be read: ${error.message}: check policy.model and policy.rules`])
   }
 }
-
-const read = (path: string): PolicyFile => ({ name: basename(path), text: readFileSync(path, 'utf8') })

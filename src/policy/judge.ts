@@ -4,7 +4,7 @@ import type { Identity } from '../identity/identity.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 import { maxQuestions } from './limits.ts'
-import { matches, touches } from './patterns.ts'
+import { matches, matchesAny, touches } from './patterns.ts'
 import type { Policy } from './policy.ts'
 import { actions } from './rules.ts'
 import type { PolicyFile, Rule } from './rules.ts'
@@ -16,6 +16,7 @@ export async function openJudge(model: PolicyFile, rules: readonly Rule[]): Prom
     const enforcer = await newEnforcer(newModelFromString(model.text))
     await enforcer.addFunction('isOneOf', isOneOf)
     await enforcer.addFunction('matches', matches)
+    await enforcer.addFunction('matchesAny', matchesAny)
     await enforcer.addFunction('touches', touches)
     const distinct = new Map(rules.map((rule) => [JSON.stringify(rule.columns), [...rule.columns]]))
     await enforcer.addPolicies([...distinct.values()])
@@ -60,7 +61,7 @@ export function judge(policy: Policy, casbin: Enforcer, rules: readonly Rule[]):
   for (const rule of sample(rules, maxQuestions)) {
     const identity = identityFor(rule.subject)
     const cluster = rule.cluster.replaceAll('*', 'x')
-    const action = actions.find((name) => matches(rule.action, name)) ?? 'query'
+    const action = actions.find((name) => matchesAny(rule.action, name)) ?? 'query'
     const resource = rule.columns[3].length > 1 ? rule.columns[3].replaceAll('*', 'x') : '*'
     const ours = holds(policy.decide(identity, cluster, action).scope, resource)
     if (ours === ask(casbin, [rule.subject], cluster, action, resource)) continue

@@ -27,6 +27,10 @@ export function matches(pattern: string, text: string): boolean {
   return true
 }
 
+/** Does one of the patterns match, written with `|` between them? */
+export const matchesAny = (patterns: string, text: string): boolean =>
+  patterns.split('|').some((pattern) => matches(pattern, text))
+
 /** Reads the resource column. Only what cannot be misread is accepted; anything else is an error with the remedy. */
 export function parseResource(text: string): Result<Resource, string> {
   if (text === '*') return ok({ every: 'series' })

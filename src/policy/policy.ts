@@ -3,7 +3,8 @@ import type { Identity } from '../identity/identity.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 import { judge, openJudge } from './judge.ts'
-import { matches } from './patterns.ts'
+import { maxDecisions } from './limits.ts'
+import { matches, matchesAny } from './patterns.ts'
 import { parseRules } from './rules.ts'
 import type { Action, PolicyFile, Rule } from './rules.ts'
 import type { Scope } from './scope.ts'
@@ -55,14 +56,24 @@ function indexRules(rules: readonly Rule[], digest: string): Policy {
     if (known === undefined) bySubject.set(rule.subject, [rule])
     else known.push(rule)
   }
+  // Equal rights are one decision, and so one scope: what others make of a scope they need make only once.
+  const decisions = new Map<string, Decision>()
+  // A rule's own number, since two files may have the same name.
+  const numbers = new Map(rules.map((rule, number) => [rule, number]))
   return {
     digest,
     rules: rules.length,
     decide(identity, cluster, action) {
       const bearing = [...new Set(subjectsOf(identity))]
         .flatMap((subject) => bySubject.get(subject) ?? [])
-        .filter((rule) => matches(rule.cluster, cluster) && matches(rule.action, action))
-      return { scope: scopeOf(bearing), because: bearing.map((rule) => rule.at), policy: digest }
+        .filter((rule) => matches(rule.cluster, cluster) && matchesAny(rule.action, action))
+      const key = bearing.map((rule) => numbers.get(rule)).join()
+      const known = decisions.get(key)
+      if (known !== undefined) return known
+      const decision: Decision = { scope: scopeOf(bearing), because: bearing.map((rule) => rule.at), policy: digest }
+      if (decisions.size >= maxDecisions) decisions.clear()
+      decisions.set(key, decision)
+      return decision
     },
   }
 }

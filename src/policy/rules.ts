@@ -6,7 +6,17 @@ import { parseResource } from './patterns.ts'
 import type { Resource } from './patterns.ts'
 
 /** What an identity may be allowed to do. */
-export const actions = ['query', 'federate', 'audit:read'] as const
+export const actions = [
+  'query',
+  'federate',
+  'metadata',
+  'rules',
+  'alerts',
+  'targets',
+  'remote-read',
+  'status',
+  'audit:read',
+] as const
 export type Action = (typeof actions)[number]
 
 /** One line of a policy file. */
@@ -15,7 +25,7 @@ export interface Rule {
   readonly subject: string
   /** A cluster's name, or a pattern with `*`. */
   readonly cluster: string
-  /** An action, or `*`. */
+  /** Actions with `|` between them, or `*`. */
   readonly action: string
   readonly resource: Resource
   /** The five columns as Casbin gets them. */
@@ -83,8 +93,9 @@ function parseRule(record: readonly string[], at: string): Result<Rule, string> 
     return fail(`the subject "${subject}" is neither group:<name> nor user:<issuer>#<subject>`)
   }
   if (!/^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/.test(cluster)) return fail(`"${cluster}" is not a cluster's name, or *`)
-  if (action !== '*' && !(actions as readonly string[]).includes(action)) {
-    return fail(`the action "${action}" is none of ${actions.join(', ')} and not *`)
+  const unknown = action.split('|').find((one) => !(actions as readonly string[]).includes(one))
+  if (action !== '*' && unknown !== undefined) {
+    return fail(`the action "${unknown}" is none of ${actions.join(', ')} and not *`)
   }
   if (effect !== 'allow' && effect !== 'deny') return fail(`the effect "${effect}" is neither allow nor deny`)
   const parsed = parseResource(resource)

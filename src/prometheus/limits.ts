@@ -1,5 +1,7 @@
 /** Most `match[]` in one request. */
 export const maxSelectors = 256
+/** Largest answer that is taken apart, in bytes: a filter must see the whole of it. */
+export const maxFiltered = 64 * 1024 * 1024
 /** Most connections to one Prometheus at a time. */
 export const maxSockets = 256
 
@@ -17,6 +19,7 @@ export interface ReadLimits {
 export const readLimits: ReadLimits = {
   packed: 512 * 1024,
   unpacked: 4 * 1024 * 1024,
-  queries: 64,
-  matchers: 256,
+  // Prometheus sends one query in a request. Together these bound the work: about a thousand matchers.
+  queries: 16,
+  matchers: 64,
 }

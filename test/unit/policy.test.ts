@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import type { Identity } from '../../src/identity/identity.ts'
+import { readPolicy } from '../../src/policy/files.ts'
 import { ask, holds, openJudge } from '../../src/policy/judge.ts'
 import { matches, parseResource, touches } from '../../src/policy/patterns.ts'
 import { loadPolicy, subjectsOf } from '../../src/policy/policy.ts'
@@ -72,6 +76,26 @@ describe('a decision', () => {
   it('tells every series from every namespace', async () => {
     assert.equal(await scopeText(who('a'), 'p, group:a, *, *, *, allow'), 'every series')
     assert.equal(await scopeText(who('a'), 'p, group:a, *, *, namespace=*, allow'), 'namespace: *')
+  })
+})
+
+describe('two files of the same name', () => {
+  it('are two, to the decision and in the record', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'bailiwick-policy-'))
+    const paths = ['a', 'b'].map((name) => join(dir, name, 'policy.csv'))
+    for (const [at, path] of paths.entries()) {
+      mkdirSync(dirname(path))
+      writeFileSync(path, `p, group:g${at}, *, query, namespace=n${at}, allow\n`)
+    }
+    const modelPath = fileURLToPath(new URL('../../policies/model.conf', import.meta.url))
+    const loaded = await readPolicy({ model: modelPath, rules: paths })
+    rmSync(dir, { recursive: true })
+    assert.ok(loaded.ok)
+    for (const at of [0, 1]) {
+      const { scope, because } = loaded.value.decide(who(`g${at}`), 'prod', 'query')
+      assert.equal(describeScope(scope), `namespace: n${at}`)
+      assert.deepEqual(because, [`${paths[at]}:1`])
+    }
   })
 })
 

@@ -114,7 +114,7 @@ describe('check-config', () => {
   cluster  https://metrics.example.org/clusters/east → http://prometheus.linkerd-viz.svc.cluster.local:9090
   cluster  https://metrics.example.org/clusters/west → https://prometheus.west.example.org/prometheus
   issuer   https://id.example.org/realms/staff for bailiwick
-  policy   7 rules, DIGEST
+  policy   4 rules, DIGEST
   audit    /var/lib/bailiwick/audit
 `,
     )
@@ -185,7 +185,10 @@ describe('check-config', () => {
     it(`${command} says which policy file cannot be read`, () => {
       const { code, out, err } = run(command, '--config', fileOf('absent.yaml', minimal('absent.csv')))
       assert.deepEqual({ code, out }, { code: 1, out: '' })
-      assert.match(err, /^absent\.yaml: one problem\n {2}the policy cannot be read: ENOENT: .*absent\.csv'\n$/)
+      assert.match(
+        err,
+        /^absent\.yaml: one problem\n {2}the policy cannot be read: ENOENT: .*absent\.csv': check policy\.model and policy\.rules\n$/,
+      )
     })
   }
 })

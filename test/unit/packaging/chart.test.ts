@@ -447,7 +447,12 @@ describe('the templates', () => {
   it("load the repository's own rules where they are given", async () => {
     const policy = await readPolicy(mounted({ policy: { 'policy.csv': textOf('policies/policy.csv') } }).policy)
     assert.ok(policy.ok)
-    assert.equal(policy.value.rules, 7)
+    const own = await readPolicy({
+      model: join(root, 'policies/model.conf'),
+      rules: [join(root, 'policies/policy.csv')],
+    })
+    assert.ok(own.ok)
+    assert.equal(policy.value.rules, own.value.rules)
   })
   it('say in the notes where Grafana goes, and warn while the mesh is not asked', () => {
     const notes = render({}).get('NOTES.txt') ?? ''
