@@ -131,12 +131,12 @@ export function stepsFor({ nightlyAt }: Stage): readonly Step[] {
       show: ({ text }) => scraped(text).join(', '),
     },
     {
-      title: 'a path that is not on the list',
+      title: 'how Prometheus is run, which takes a right of its own',
       person: 'alice',
       path: '/api/v1/status/config',
       params: [],
-      expected: '404',
-      judge: ({ status }) => status === 404,
+      expected: '403',
+      judge: ({ status }) => status === 403,
     },
   ]
 }

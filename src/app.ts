@@ -12,8 +12,8 @@ import type { IssuerKeys } from './identity/issuer.ts'
 import { bearerSource } from './identity/sources/bearer.ts'
 import { readPolicy } from './policy/files.ts'
 import type { Policy } from './policy/policy.ts'
+import type { Cluster } from './gateway/parts.ts'
 import { openUpstream } from './prometheus/upstream.ts'
-import type { Upstream } from './prometheus/upstream.ts'
 import { fail, ok } from './result.ts'
 import type { Result } from './result.ts'
 import { createLog } from './telemetry/log.ts'
@@ -35,7 +35,7 @@ export interface App {
 interface Parts {
   readonly audit: AuditLog
   readonly issuers: readonly IssuerKeys[]
-  readonly clusters: ReadonlyMap<string, Upstream>
+  readonly clusters: ReadonlyMap<string, Cluster>
   readonly policy: Policy
   readonly metrics: Metrics
   readonly log: Logger
@@ -99,13 +99,15 @@ function buildParts(config: Config, policy: Policy, log: Logger): Parts {
     policy: () => policy,
     issuers: () => issuers.map((issuer) => issuer.state()),
   })
-  const clusters = new Map(config.clusters.map(({ name, prometheus }) => [name, openUpstream(prometheus)]))
+  const clusters = new Map(
+    config.clusters.map(({ name, prometheus, notices }) => [name, { upstream: openUpstream(prometheus), notices }]),
+  )
   return { audit, issuers, clusters, policy, metrics, log }
 }
 
 async function stopParts({ audit, issuers, clusters }: Parts): Promise<void> {
   for (const issuer of issuers) issuer.stop()
-  for (const upstream of clusters.values()) upstream.close()
+  for (const { upstream } of clusters.values()) upstream.close()
   await audit.seal()
 }
 

@@ -13,6 +13,8 @@ export interface GatewayConfig {
   readonly auditDir: string
   /** Such as `1s`; the product's default when absent. */
   readonly clockTolerance?: string
+  /** Does an answer say that it was narrowed? The product's default when absent. */
+  readonly notices?: boolean
   readonly level?: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -24,7 +26,11 @@ export const gatewayConfig = (options: GatewayConfig): string =>
   stringify({
     listen: `${loopback}:${options.port}`,
     admin: `${loopback}:${options.adminPort}`,
-    clusters: Object.entries(options.clusters).map(([name, url]) => ({ name, prometheus: { url } })),
+    clusters: Object.entries(options.clusters).map(([name, url]) => ({
+      name,
+      prometheus: { url },
+      ...(options.notices === undefined ? {} : { notices: options.notices }),
+    })),
     identity: {
       issuers: [
         {

@@ -23,6 +23,8 @@ export interface Address {
 export interface ClusterOptions {
   readonly name: string
   readonly prometheus: UpstreamOptions
+  /** Does an answer say in its `infos` that it was narrowed? */
+  readonly notices: boolean
 }
 
 /** Everything that can be set, checked, with file names made absolute. */
@@ -138,8 +140,9 @@ function toConfig(settings: Settings, base: string): Config {
     publicUrl: settings.publicUrl?.replace(/\/+$/, '') ?? null,
     listen: settings.listen,
     admin: settings.admin,
-    clusters: clusters.map(({ name, prometheus: { url, timeout, bearerToken } }) => ({
+    clusters: clusters.map(({ name, notices, prometheus: { url, timeout, bearerToken } }) => ({
       name,
+      notices,
       prometheus: { url, timeout, ...(bearerToken === undefined ? {} : { bearerToken }) },
     })),
     issuers: identity.issuers.map((issuer) => ({ ...issuer, clockTolerance: issuer.clockTolerance / 1000 })),

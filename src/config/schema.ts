@@ -43,6 +43,7 @@ const address = z
 
 const cluster = settings({
   name: text.regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a name of a-z, 0-9 and -, at most 63 characters'),
+  notices: z.boolean({ error: 'must be true or false' }).default(true),
   prometheus: settings({
     url,
     // Above Prometheus's own query timeout of two minutes, so that it is Prometheus that says so.

@@ -67,7 +67,10 @@ export function refusalToWire(refusal: Refusal, context: RefusalContext): Wire {
     case 'bad_parameter':
       return wire(422, 'bad_data', refusal.refusal.message)
     case 'bad_query':
+    case 'bad_read':
       return wire(422, 'bad_data', refusal.message)
+    case 'never':
+      return wire(403, 'forbidden', `this path is closed to everybody: ${refusal.because}`)
     case 'not_allowed':
       return wire(403, 'forbidden', `${context.name}: ${refusal.message}`)
     case 'audit_unavailable':

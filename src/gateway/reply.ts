@@ -1,7 +1,11 @@
+import { Readable } from 'node:stream'
+import type { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { constants, createGzip } from 'node:zlib'
 import type { OutcomeEntry } from '../audit/record.ts'
 import { describeScope } from '../policy/scope.ts'
-import type { FoundEndpoint } from '../prometheus/endpoints.ts'
+import type { AnswerType, FoundEndpoint } from '../prometheus/endpoints.ts'
+import { addInfos } from '../prometheus/notices.ts'
 import type { UpstreamAnswer } from '../prometheus/upstream.ts'
 import { maxMessage } from './limits.ts'
 import type { Wire } from './refusal.ts'
@@ -10,32 +14,66 @@ import type { Visit } from './visit.ts'
 /** Statuses with which Prometheus itself speaks to a client; anything else comes from something in between. */
 const passed = new Set([200, 204, 400, 422, 429, 500, 503])
 
-/** Is this an answer that may be shown? Its type must be the endpoint's, its coding one we asked for. */
-export function isExpected(answer: UpstreamAnswer, { name }: FoundEndpoint): boolean {
-  const type = answer.contentType.split(';', 1)[0]?.trim().toLowerCase()
-  const wanted = name === '/federate' ? 'text/plain' : 'application/json'
-  return passed.has(answer.status) && type === wanted && answer.contentEncoding !== 'unknown'
+const types: Readonly<Record<AnswerType, readonly string[]>> = {
+  json: ['application/json'],
+  text: ['text/plain'],
+  ndjson: ['application/x-ndjson'],
+  protobuf: ['application/x-protobuf', 'application/x-streamed-protobuf'],
+}
+
+/** Is this an answer that may be shown? Its type must be the endpoint's, or an error's, its coding one we asked for. */
+export function isExpected({ status, contentType, contentEncoding }: UpstreamAnswer, found: FoundEndpoint): boolean {
+  if (!passed.has(status) || contentEncoding === 'unknown') return false
+  const answers = found.endpoint.answers ?? 'json'
+  const wanted = status < 300 ? types[answers] : [...types.json, ...types.text]
+  return wanted.includes(contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '')
+}
+
+/** What an answer gets on its way to the caller. */
+export interface Extras {
+  /** Sentences for the caller, put into the `infos` of a JSON answer. */
+  readonly infos: readonly string[]
+  /** Does the caller take gzip? Only asked where the answer is not compressed already. */
+  readonly gzip: boolean
 }
 
 /** Streams Prometheus's answer to the caller; the caller's pace is Prometheus's pace. Resolves when all is said. */
-export async function writeAnswer(visit: Visit, answer: UpstreamAnswer): Promise<OutcomeEntry> {
-  const { response } = visit
-  response.statusCode = answer.status
-  writeCommonHeaders(visit)
-  response.setHeader('content-type', answer.contentType)
-  if (answer.contentEncoding === 'gzip') response.setHeader('content-encoding', 'gzip')
-  response.setHeader('vary', 'accept-encoding')
+export async function writeAnswer(visit: Visit, answer: UpstreamAnswer, extras: Extras): Promise<OutcomeEntry> {
+  writeHead(visit, answer.status, answer.contentType)
+  const plain = answer.contentEncoding === 'identity'
+  const steps: Transform[] = plain && extras.infos.length > 0 ? [addInfos(extras.infos)] : []
+  if (plain && extras.gzip) steps.push(gzipper(visit))
+  else if (!plain) visit.response.setHeader('content-encoding', answer.contentEncoding)
+  const outcome = await stream(visit, answer.body, steps)
+  if (outcome.ended === 'cut') answer.abort()
+  return outcome
+}
+
+/** Writes an answer that the gateway has whole. */
+export function writeWhole(visit: Visit, json: string, extras: Extras): Promise<OutcomeEntry> {
+  writeHead(visit, 200, 'application/json')
+  const steps: Transform[] = extras.infos.length > 0 ? [addInfos(extras.infos)] : []
+  if (extras.gzip) steps.push(gzipper(visit))
+  return stream(visit, Readable.from([Buffer.from(json)]), steps)
+}
+
+async function stream(visit: Visit, body: Readable, steps: readonly Transform[]): Promise<OutcomeEntry> {
   let bytes = 0
-  answer.body.on('data', (chunk: Buffer) => {
+  const last: Readable = steps.at(-1) ?? body
+  last.on('data', (chunk: Buffer) => {
     bytes += chunk.length
   })
   try {
-    await pipeline(answer.body, response)
-    return outcome(visit, bytes, 'complete')
+    await pipeline([body, ...steps, visit.response])
+    return outcomeOf(visit, bytes, 'complete')
   } catch {
-    answer.abort()
-    return outcome(visit, bytes, 'cut')
+    return outcomeOf(visit, bytes, 'cut')
   }
+}
+
+function gzipper({ response }: Visit): Transform {
+  response.setHeader('content-encoding', 'gzip')
+  return createGzip({ level: constants.Z_BEST_SPEED })
 }
 
 /**
@@ -46,17 +84,18 @@ export function writeError(visit: Visit, { status, errorType, message, headers }
   const { response } = visit
   const error = `${cut(message)} (request ${visit.id})`
   const body = JSON.stringify({ status: 'error', errorType, error })
-  response.statusCode = status
-  writeCommonHeaders(visit)
+  writeHead(visit, status, 'application/json')
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-  response.setHeader('content-type', 'application/json')
   // A body that was not read would be taken for the next request: end the connection with the answer.
   if (!visit.request.complete) response.setHeader('connection', 'close')
   response.end(body)
-  return outcome(visit, Buffer.byteLength(body), status >= 500 ? 'failed' : 'complete')
+  return outcomeOf(visit, Buffer.byteLength(body), status >= 500 ? 'failed' : 'complete')
 }
 
-function writeCommonHeaders({ response, id, decision }: Visit): void {
+function writeHead({ response, id, decision }: Visit, status: number, contentType: string): void {
+  response.statusCode = status
+  response.setHeader('content-type', contentType)
+  response.setHeader('vary', 'accept-encoding')
   response.setHeader('bailiwick-request', id)
   response.setHeader('cache-control', 'no-store')
   response.setHeader('x-content-type-options', 'nosniff')
@@ -65,7 +104,7 @@ function writeCommonHeaders({ response, id, decision }: Visit): void {
   response.setHeader('bailiwick-scope', describeScope(decision.scope).slice(0, 1_000))
 }
 
-const outcome = ({ id, response, began }: Visit, bytes: number, ended: OutcomeEntry['ended']): OutcomeEntry => ({
+const outcomeOf = ({ id, response, began }: Visit, bytes: number, ended: OutcomeEntry['ended']): OutcomeEntry => ({
   kind: 'outcome',
   request: id,
   status: response.statusCode,

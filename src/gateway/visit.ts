@@ -70,10 +70,10 @@ const claims = [
   'traceparent',
 ] as const
 
-/** The decision record of a visit. */
+/** The decision record of a visit; `allowed` is null for an answer of the gateway's own. */
 export function decisionEntry(
   visit: Visit,
-  outcome: { readonly allowed: ScopedRequest } | { readonly denied: string },
+  outcome: { readonly allowed: ScopedRequest | null } | { readonly denied: string },
 ): DecisionEntry {
   const { request, identity, decision, found } = visit
   const claimed = claims.flatMap((name) => {
@@ -102,12 +102,18 @@ export function decisionEntry(
     ...('allowed' in outcome
       ? {
           decision: 'allow',
-          sent: [{ path: outcome.allowed.path, params: outcome.allowed.params }],
-          selectors: outcome.allowed.selectors,
+          sent: outcome.allowed === null ? [] : sentOf(outcome.allowed),
+          selectors: outcome.allowed?.selectors ?? [],
         }
       : { decision: 'deny', reason: outcome.denied, sent: null }),
   }
 }
+
+/** Every request that leaves for Prometheus. A remote read's parameters are its selectors, recorded beside. */
+const sentOf = ({ path, params, names }: ScopedRequest): readonly { path: string; params: Params }[] => [
+  { path, params },
+  ...(names === undefined ? [] : sentOf(names)),
+]
 
 /** A parameter that no endpoint has may hold anything, a token for example: its value stays out of the record. */
 const isKnown = ({ found }: Visit, name: string): boolean =>

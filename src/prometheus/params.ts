@@ -4,10 +4,23 @@ import type { Result } from '../result.ts'
 /** Names and values in the order sent. */
 export type Params = readonly (readonly [name: string, value: string])[]
 
-/** What a parameter may hold. Prometheus's own readers are in its web/api/v1/api.go. */
-export type ParamKind = 'query' | 'selector' | 'time' | 'duration' | 'count' | 'stats'
+/**
+ * What a parameter may hold. `selector` and `texts` may be given more than once, the others once. Prometheus's own
+ * readers are in its web/api/v1/api.go and search.go.
+ */
+export type ParamKind =
+  | 'query'
+  | 'selector'
+  | 'time'
+  | 'duration'
+  | 'count'
+  | 'stats'
+  | 'flag'
+  | 'word'
+  | 'text'
+  | 'texts'
 
-/** The parameters of an endpoint, by name. Only `match[]` may be given more than once. */
+/** The parameters of an endpoint, by name. */
 export type ParamTable = Readonly<Record<string, ParamKind>>
 
 /** Why the parameters were refused, and which one it was. */
@@ -20,6 +33,8 @@ export interface ParamRefusal {
 export interface CheckedParams {
   readonly single: ReadonlyMap<string, string>
   readonly selectors: readonly string[]
+  /** The other parameters that may be given more than once, in the order sent. */
+  readonly lists: Params
 }
 
 const number = String.raw`[+-]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,3})?`
@@ -27,13 +42,19 @@ const goTime = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\
 // The two ends of time as Prometheus prints them; its own clients send them to mean "no limit".
 const endsOfTime = String.raw`-292273086-05-16T16:47:06Z|292277025-08-18T07:12:54\.999999999Z`
 const duration = String.raw`(?:\d{1,20}y)?(?:\d{1,20}w)?(?:\d{1,20}d)?(?:\d{1,20}h)?(?:\d{1,20}m)?(?:\d{1,20}s)?(?:\d{1,20}ms)?`
+const text: readonly [RegExp, string] = [/^[^\p{Cc}\p{Cs}]{0,1000}$/u, 'a text of at most 1000 characters']
 
-/** What a value must look like, and how to say so. Everything else is left to the PromQL room. */
+/** What a value must look like, and how to say so. Queries and selectors are left to the PromQL room. */
 const shapes: Readonly<Record<Exclude<ParamKind, 'query' | 'selector'>, readonly [RegExp, string]>> = {
   time: [new RegExp(`^(?:${number}|${goTime}|${endsOfTime})$`), 'a Unix time in seconds or an RFC 3339 time'],
   duration: [new RegExp(`^(?:${number}|${duration})$`), 'a number of seconds or a duration such as 5m or 1h30m'],
-  count: [/^\d{1,18}$/, 'a whole number'],
+  count: [/^-?\d{1,18}$/, 'a whole number'],
   stats: [/^[a-z]{1,16}$/, 'the word "all"'],
+  // What Go's strconv.ParseBool takes.
+  flag: [/^(?:1|0|[tTfF]|true|false|TRUE|FALSE|True|False)$/, 'true or false'],
+  word: [/^[\w-]{1,100}$/, 'a word'],
+  text,
+  texts: text,
 }
 
 /**
@@ -52,29 +73,29 @@ export const readParams = (urlQuery: string, body: string): Params => [
 export function checkParams(params: Params, table: ParamTable): Result<CheckedParams, ParamRefusal> {
   const single = new Map<string, string>()
   const selectors: string[] = []
+  const lists: [string, string][] = []
   const seen = new Set<string>()
   for (const [param, value] of params) {
     const kind = Object.hasOwn(table, param) ? table[param] : undefined
-    if (kind === undefined) {
-      const known = Object.keys(table).join(', ') || 'none'
-      return fail({ param, message: `unknown parameter "${param.slice(0, 60)}"; this endpoint takes: ${known}` })
-    }
+    if (kind === undefined) return fail({ param, message: unknownParam(param, table) })
     if (kind === 'selector') {
       selectors.push(value)
       continue
     }
-    if (seen.has(param)) {
+    if (kind !== 'texts' && seen.has(param)) {
       return fail({ param, message: `"${param}" was given more than once (URL and body count together): give it once` })
     }
     seen.add(param)
-    if (kind === 'query') {
-      single.set(param, value)
-      continue
-    }
-    if (value === '') continue
-    const [shape, wanted] = shapes[kind]
+    if (value === '' && kind !== 'query') continue
+    const [shape, wanted] = kind === 'query' ? [/^/, ''] : shapes[kind]
     if (!shape.test(value)) return fail({ param, message: `"${param}" is not ${wanted}` })
-    single.set(param, value)
+    if (kind === 'texts') lists.push([param, value])
+    else single.set(param, value)
   }
-  return ok({ single, selectors })
+  return ok({ single, selectors, lists })
+}
+
+function unknownParam(param: string, table: ParamTable): string {
+  const known = Object.keys(table).join(', ') || 'none'
+  return `unknown parameter "${param.slice(0, 60)}"; this endpoint takes: ${known}`
 }

@@ -1,12 +1,14 @@
 import type { Scope } from '../policy/scope.ts'
 import { drawError, rewriteQuery, rewriteSelector, scopeSelector } from '../promql/rewrite.ts'
 import type { PromqlError, SelectorFacts } from '../promql/rewrite.ts'
+import { withinScope } from '../promql/within.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
-import type { FoundEndpoint } from './endpoints.ts'
+import type { FilterName, FoundEndpoint } from './endpoints.ts'
 import { maxSelectors } from './limits.ts'
 import { checkParams } from './params.ts'
 import type { CheckedParams, ParamRefusal, Params } from './params.ts'
+import { scopeReadRequest } from './remote-read.ts'
 
 declare const scoped: unique symbol
 
@@ -17,10 +19,26 @@ export interface ScopedRequest {
   /** Path below the Prometheus URL. */
   readonly path: string
   readonly params: Params
+  /** A remote-read request, in place of parameters. */
+  readonly body?: Uint8Array
   /** What the caller's selectors asked for, for the record. */
   readonly selectors: readonly SelectorFacts[]
   /** What the caller should be told about the rewriting. */
   readonly notes: readonly string[]
+  /** Did the scope leave out something that the request could have matched? */
+  readonly narrowed: boolean
+  /** What must be taken out of the answer before anybody sees it. */
+  readonly filter?: FilterName
+  /** What must be known for that: the names of the metrics that the caller can see. */
+  readonly names?: ScopedRequest
+  /** How much of the metadata is wanted. */
+  readonly most?: Most
+}
+
+/** How many metric families, and entries of each. */
+export interface Most {
+  readonly families: number
+  readonly entries: number
 }
 
 /** Why nothing may be sent. */
@@ -28,26 +46,49 @@ export type RewriteRefusal =
   | { readonly is: 'bad_parameter'; readonly refusal: ParamRefusal }
   /** `message` draws where in the caller's own text the trouble is. */
   | { readonly is: 'bad_query'; readonly message: string }
+  | { readonly is: 'bad_read'; readonly message: string }
   /** The caller named something that is not theirs. */
   | { readonly is: 'not_allowed'; readonly message: string }
   | { readonly is: 'no_rights' }
+  /** Nobody may, whatever their rights. */
+  | { readonly is: 'never'; readonly because: string }
+
+/** What a request asks for: its parameters, or the body of a remote read. */
+export interface Asked {
+  readonly params: Params
+  readonly body: Uint8Array
+}
+
+const everything: Scope = { kind: 'everything' }
 
 /**
  * Builds the request for Prometheus out of checked values: the path from our table, one copy of each known parameter,
  * PromQL printed from our own tree with the scope on every selector. Nothing is passed through unread.
  */
-export function rewrite(found: FoundEndpoint, asked: Params, scope: Scope): Result<ScopedRequest, RewriteRefusal> {
-  const checked = checkParams(asked, found.endpoint.params)
+export function rewrite(found: FoundEndpoint, asked: Asked, scope: Scope): Result<ScopedRequest, RewriteRefusal> {
+  const { treatment, params } = found.endpoint
+  if (treatment.scope === 'refuse') return fail({ is: 'never', because: treatment.because })
+  const checked = checkParams(asked.params, params)
   if (!checked.ok) return fail({ is: 'bad_parameter', refusal: checked.error })
-  switch (found.endpoint.treatment.scope) {
+  switch (treatment.scope) {
     case 'public':
-      return ok(build(found, [...checked.value.single], [], []))
+      return ok(build(found, plain(checked.value)))
+    case 'grant':
+      return scope.kind === 'everything' ? ok(build(found, plain(checked.value))) : fail({ is: 'no_rights' })
+    case 'text':
+      return rewriteQueryParam(found, checked.value, everything)
     case 'query':
       return rewriteQueryParam(found, checked.value, scope)
     case 'selectors':
-      return rewriteSelectors(found, checked.value, scope, found.endpoint.treatment.whenAbsent)
+      return rewriteSelectors(found, checked.value, scope, treatment.whenAbsent)
+    case 'filter':
+      return prepareFilter(found, checked.value, scope, treatment.filter)
+    case 'read':
+      return rewriteRead(found, asked.body, scope)
   }
 }
+
+const plain = ({ single, lists }: CheckedParams): Params => [...single, ...lists]
 
 function rewriteQueryParam(
   found: FoundEndpoint,
@@ -60,34 +101,88 @@ function rewriteQueryParam(
   }
   const rewritten = rewriteQuery(text, scope)
   if (!rewritten.ok) return fail(promqlRefusal(rewritten.error, text))
-  const params = [...single].map(([name, value]) => [name, name === 'query' ? rewritten.value.sent : value] as const)
-  return ok(build(found, params, rewritten.value.selectors, rewritten.value.notes))
+  const { sent, selectors, notes } = rewritten.value
+  const params = [...single].map(([name, value]) => [name, name === 'query' ? sent : value] as const)
+  const narrowed = selectors.length > 0 && !withinScope(text, scope)
+  return ok(build(found, params, { selectors, notes, narrowed }))
 }
 
 function rewriteSelectors(
   found: FoundEndpoint,
-  { single, selectors }: CheckedParams,
+  checked: CheckedParams,
   scope: Scope,
   whenAbsent: 'scope' | 'refuse',
 ): Result<ScopedRequest, RewriteRefusal> {
   if (scope.kind === 'nothing') return fail({ is: 'no_rights' })
+  const { selectors } = checked
   if (selectors.length === 0 && whenAbsent === 'refuse') {
     return badMatch('the parameter "match[]" is missing: give at least one selector')
   }
-  if (selectors.length > maxSelectors) return badMatch(`more than ${maxSelectors} "match[]" in one request`)
-  const sent: string[] = selectors.length === 0 ? [...scopeSelector(scope)] : []
+  const scopedOnes = scopeSelectors(selectors, scope)
+  if (!scopedOnes.ok) return scopedOnes
+  const { sent, facts, notes } = scopedOnes.value
+  const all = selectors.length === 0 ? scopeSelector(scope) : sent
+  const narrowed =
+    scope.kind !== 'everything' && (selectors.length === 0 || !selectors.every((text) => withinScope(text, scope)))
+  return ok(build(found, [...matches(all), ...plain(checked)], { selectors: facts, notes, narrowed }))
+}
+
+interface ScopedSelectors {
+  readonly sent: readonly string[]
+  readonly facts: readonly SelectorFacts[]
+  readonly notes: readonly string[]
+}
+
+function scopeSelectors(texts: readonly string[], scope: Scope): Result<ScopedSelectors, RewriteRefusal> {
+  if (texts.length > maxSelectors) return badMatch(`more than ${maxSelectors} "match[]" in one request`)
+  const sent: string[] = []
   const facts: SelectorFacts[] = []
   const notes = new Set<string>()
-  for (const text of selectors) {
+  for (const text of texts) {
     const rewritten = rewriteSelector(text, scope)
     if (!rewritten.ok) return fail(promqlRefusal(rewritten.error, text))
     sent.push(...rewritten.value.sent)
     facts.push(...rewritten.value.selectors)
     for (const note of rewritten.value.notes) notes.add(note)
   }
-  const params = [...sent.map((text) => ['match[]', text] as const), ...single]
-  return ok(build(found, params, facts, [...notes]))
+  return ok({ sent, facts, notes: [...notes] })
 }
+
+/** The whole answer is asked for, and taken apart when it is here. Selectors only narrow it, so they carry no scope. */
+function prepareFilter(
+  found: FoundEndpoint,
+  checked: CheckedParams,
+  scope: Scope,
+  filter: FilterName,
+): Result<ScopedRequest, RewriteRefusal> {
+  if (scope.kind === 'nothing') return fail({ is: 'no_rights' })
+  const printed = scopeSelectors(checked.selectors, everything)
+  if (!printed.ok) return printed
+  const params = [...matches(printed.value.sent), ...plain(checked)]
+  if (scope.kind === 'everything') return ok(build(found, params))
+  if (filter !== 'metadata') return ok(build(found, params, { narrowed: true, filter }))
+  const path = '/api/v1/label/__name__/values'
+  const names = build({ ...found, path }, matches(scopeSelector(scope)))
+  // Counted by Prometheus, a limit would count what is taken out afterwards: we count ourselves.
+  const unlimited = params.filter(([name]) => name !== 'limit' && name !== 'limit_per_metric')
+  const most = { families: countOf(checked, 'limit'), entries: countOf(checked, 'limit_per_metric') }
+  return ok(build(found, unlimited, { narrowed: true, filter, names, most }))
+}
+
+function rewriteRead(found: FoundEndpoint, body: Uint8Array, scope: Scope): Result<ScopedRequest, RewriteRefusal> {
+  const read = scopeReadRequest(body, scope)
+  if (!read.ok) return read
+  const { body: sent, selectors, notes } = read.value
+  return ok(build(found, [], { body: sent, selectors, notes }))
+}
+
+/** A limit that was given; zero, a negative one and none mean "all", as for Prometheus. */
+function countOf({ single }: CheckedParams, name: string): number {
+  const count = Number(single.get(name) ?? 0)
+  return count > 0 ? count : Number.POSITIVE_INFINITY
+}
+
+const matches = (texts: readonly string[]): Params => texts.map((text) => ['match[]', text] as const)
 
 const badMatch = (message: string): Result<never, RewriteRefusal> =>
   fail({ is: 'bad_parameter', refusal: { param: 'match[]', message } })
@@ -98,14 +193,11 @@ function promqlRefusal(error: PromqlError, text: string): RewriteRefusal {
   return { is: 'bad_query', message: drawError(text, error) }
 }
 
-function build(
-  { path, endpoint }: FoundEndpoint,
-  params: Params,
-  selectors: readonly SelectorFacts[],
-  notes: readonly string[],
-): ScopedRequest {
+type More = Partial<Pick<ScopedRequest, 'body' | 'selectors' | 'notes' | 'narrowed' | 'filter' | 'names' | 'most'>>
+
+function build({ path, endpoint }: FoundEndpoint, params: Params, more: More = {}): ScopedRequest {
   // A long query does not fit a URL, so the body carries it wherever Prometheus reads one.
   const method = endpoint.methods.includes('POST') ? 'POST' : 'GET'
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the brand: nobody else can make one
-  return { method, path, params, selectors, notes } as ScopedRequest
+  return { method, path, params, selectors: [], notes: [], narrowed: false, ...more } as ScopedRequest
 }

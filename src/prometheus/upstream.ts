@@ -21,7 +21,7 @@ export interface UpstreamOptions {
 export interface UpstreamAnswer {
   readonly status: number
   readonly contentType: string
-  readonly contentEncoding: 'gzip' | 'identity' | 'unknown'
+  readonly contentEncoding: 'gzip' | 'snappy' | 'identity' | 'unknown'
   readonly body: IncomingMessage
   /** Gives the answer up and closes the connection to Prometheus. */
   abort(): void
@@ -104,7 +104,8 @@ export function openUpstream(options: UpstreamOptions): Upstream {
   }
 }
 
-function surrogateFor({ method, path, params }: ScopedRequest, gzip: boolean, token?: string): IncomingMessage {
+function surrogateFor(scoped: ScopedRequest, gzip: boolean, token?: string): IncomingMessage {
+  const { method, path, params } = scoped
   const form = new URLSearchParams(params.map(([name, value]): [string, string] => [name, value])).toString()
   const surrogate = new IncomingMessage(nowhere)
   surrogate.method = method
@@ -118,13 +119,22 @@ function surrogateFor({ method, path, params }: ScopedRequest, gzip: boolean, to
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
   }
   if (method === 'POST') {
-    surrogate.headers['content-type'] = 'application/x-www-form-urlencoded'
-    surrogate.headers['content-length'] = String(Buffer.byteLength(form))
-    surrogate.push(form)
+    const body = scoped.body ?? Buffer.from(form)
+    Object.assign(surrogate.headers, scoped.body === undefined ? formHeaders : readHeaders)
+    surrogate.headers['content-length'] = String(body.length)
+    surrogate.push(body)
   }
   surrogate.push(null)
   return surrogate
 }
+
+const formHeaders = { 'content-type': 'application/x-www-form-urlencoded' } as const
+// Prometheus's remote-read protocol, version 0.1.0.
+const readHeaders = {
+  'content-type': 'application/x-protobuf',
+  'content-encoding': 'snappy',
+  'x-prometheus-remote-read-version': '0.1.0',
+} as const
 
 function answerOf(body: IncomingMessage, out: ServerResponse): UpstreamAnswer {
   const encoding = body.headers['content-encoding'] ?? 'identity'
@@ -133,7 +143,7 @@ function answerOf(body: IncomingMessage, out: ServerResponse): UpstreamAnswer {
   return {
     status: body.statusCode ?? 0,
     contentType: body.headers['content-type'] ?? '',
-    contentEncoding: encoding === 'gzip' || encoding === 'identity' ? encoding : 'unknown',
+    contentEncoding: encoding === 'gzip' || encoding === 'snappy' || encoding === 'identity' ? encoding : 'unknown',
     body,
     abort: () => close(out),
   }

@@ -82,8 +82,9 @@ describe('the request to Prometheus', () => {
   it('carries the gateway’s own token and the path of the upstream URL, and nothing else', async () => {
     const change: Parameters<typeof startStubGateway>[1] = (config) => ({
       ...config,
-      clusters: config.clusters.map(({ name, prometheus }) => ({
+      clusters: config.clusters.map(({ name, notices, prometheus }) => ({
         name,
+        notices,
         prometheus: { ...prometheus, url: `${prometheus.url}/prometheus/`, bearerToken: 'the-gateways-own' },
       })),
     })
@@ -107,7 +108,7 @@ describe('the request to Prometheus', () => {
       for (const path of [
         '/api/v1/query?query=sum(',
         '/api/v1/query?query=up&query=up',
-        '/api/v1/rules',
+        '/api/v1/nothing',
         '/api/v1/query?query=x{namespace="other"}',
       ]) {
         await (await fetch(`${gateway.url}${path}`, { headers })).text()
@@ -140,6 +141,7 @@ describe('the answer to the client', () => {
         'bailiwick-request',
         'bailiwick-scope',
         'cache-control',
+        'content-encoding',
         'content-type',
         'vary',
         'x-content-type-options',
@@ -212,7 +214,10 @@ describe('the answer to the client', () => {
   it('is 504 where Prometheus keeps silent', async () => {
     const change: Parameters<typeof startStubGateway>[1] = (config) => ({
       ...config,
-      clusters: config.clusters.map(({ name, prometheus }) => ({ name, prometheus: { ...prometheus, timeout: 200 } })),
+      clusters: config.clusters.map((cluster) => ({
+        ...cluster,
+        prometheus: { ...cluster.prometheus, timeout: 200 },
+      })),
     })
     await withGateway(
       () => {},

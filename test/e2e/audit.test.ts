@@ -125,7 +125,9 @@ describe('the audit record', () => {
       [query('up{namespace="booksapp"}'), alice, 403, 'not_allowed'],
       [query('sum('), alice, 422, 'bad_query'],
       [query('up', 'up'), alice, 422, 'bad_parameter'],
-      [{ path: '/api/v1/rules', params: [] }, alice, 404, 'unknown_path'],
+      [{ path: '/api/v1/nothing', params: [] }, alice, 404, 'unknown_path'],
+      [{ path: '/api/v1/write', params: [], method: 'POST' }, alice, 403, 'never'],
+      [{ path: '/api/v1/status/config', params: [] }, alice, 403, 'no_rights'],
       [{ path: '/federate', params: [], method: 'POST' }, alice, 405, 'wrong_method'],
     ] as const) {
       const { response, decision, outcome } = await recorded(request, authorization)

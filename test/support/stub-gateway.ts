@@ -56,7 +56,8 @@ export async function startStubGateway(
   const auditDir = join(scratch, 'audit')
   const clusters = { stub: `http://127.0.0.1:${port}` }
   const file = join(scratch, 'bailiwick.yaml')
-  await writeFile(file, gatewayConfig({ port: 0, adminPort: 0, clusters, issuer: issuer.issuer, audience, auditDir }))
+  const settings = { port: 0, adminPort: 0, clusters, issuer: issuer.issuer, audience, auditDir, notices: false }
+  await writeFile(file, gatewayConfig(settings))
   const config = loadConfig(file)
   if (!config.ok) throw new Error(config.error.join('\n'))
   const app = await startApp(change(config.value), pino({ level: 'silent' }))

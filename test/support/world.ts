@@ -90,14 +90,14 @@ export async function startHistory(only?: (labels: Labels) => boolean): Promise<
 }
 
 /** A Prometheus that scrapes moving targets now, for what only knows "now" (federation). */
-async function startLive(): Promise<Database> {
+async function startLive(config: string): Promise<Database> {
   const binary = await prometheusBinary()
   const dataDir = await mkdtemp(join(tmpdir(), 'bailiwick-live-'))
   const targets = await startLiveTargets()
   const prometheus = await startPrometheus({
     binary: binary.prometheus,
     dataDir,
-    config: `global: { scrape_interval: 1s }\n${targets.scrapeConfig}`,
+    config: `global: { scrape_interval: 1s, evaluation_interval: 1s }\n${config}${targets.scrapeConfig}`,
     tell: () => {},
   })
   return {
@@ -114,12 +114,12 @@ async function startLive(): Promise<Database> {
 
 /**
  * Starts Prometheus, the provider and a gateway before them. `auditDir` defaults to a fresh directory; `live` gives
- * Prometheus moving targets in place of the history.
+ * Prometheus moving targets in place of the history, `config` then more settings.
  */
-export async function startWorld(options: { auditDir?: string; live?: boolean } = {}): Promise<World> {
+export async function startWorld(options: { auditDir?: string; live?: boolean; config?: string } = {}): Promise<World> {
   const scratch = await mkdtemp(join(tmpdir(), 'bailiwick-'))
   const auditDir = options.auditDir ?? join(scratch, 'audit')
-  const database = options.live === true ? await startLive() : await startHistory()
+  const database = options.live === true ? await startLive(options.config ?? '') : await startHistory()
   const idp = await startIdp({ people, audience })
   const file = join(scratch, 'bailiwick.yaml')
   await writeFile(

@@ -228,7 +228,7 @@ describe('what is read', () => {
       publicUrl: null,
       listen: { host: '127.0.0.1', port: 9080 },
       admin: { host: '127.0.0.1', port: 9081 },
-      clusters: [{ name: 'east', prometheus: { url: 'http://prometheus:9090', timeout: 130_000 } }],
+      clusters: [{ name: 'east', notices: true, prometheus: { url: 'http://prometheus:9090', timeout: 130_000 } }],
       issuers: [
         {
           issuer: 'https://id.example.org',

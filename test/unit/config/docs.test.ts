@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { parse } from 'yaml'
 import { z } from 'zod'
 import { printProblems } from '../../../src/cli/config-option.ts'
 import { loadConfig } from '../../../src/config/config.ts'
@@ -70,7 +71,9 @@ describe('the table of settings', () => {
     for (const [path, fallback] of table) {
       if (fallback === 'required' || fallback === 'none') continue
       const values = [...fallback.matchAll(/`([^`]+)`/g)].map(([, value]) => value)
-      put(said, path.replaceAll('[]', '.0').split('.'), path.endsWith('algorithms') ? values : (values[0] ?? ''))
+      // Read as YAML, as the file would be.
+      const value: unknown = parse(values[0] ?? '""')
+      put(said, path.replaceAll('[]', '.0').split('.'), path.endsWith('algorithms') ? values : value)
     }
     assert.notDeepEqual(said, minimal)
     assert.deepEqual(schema.parse(said), schema.parse(minimal))

@@ -1,0 +1,72 @@
+import type { AuditFailure, AuditLog } from '../audit/log.ts'
+import type { IdentitySource } from '../identity/identity.ts'
+import type { Policy } from '../policy/policy.ts'
+import type { Upstream } from '../prometheus/upstream.ts'
+import type { Logger } from '../telemetry/log.ts'
+import type { Metrics, Step } from '../telemetry/metrics.ts'
+import { refusalToWire } from './refusal.ts'
+import type { Refusal } from './refusal.ts'
+import { writeError } from './reply.ts'
+import { decisionEntry } from './visit.ts'
+import type { Visit } from './visit.ts'
+
+/** A cluster as the gateway knows it. */
+export interface Cluster {
+  readonly upstream: Upstream
+  /** Does an answer say in its `infos` that it was narrowed? */
+  readonly notices: boolean
+}
+
+/** What the line is made of. */
+export interface GatewayParts {
+  /** By name; the first is also answered at the root. */
+  readonly clusters: ReadonlyMap<string, Cluster>
+  readonly sources: readonly IdentitySource[]
+  /** The policy in force at this moment. A request asks once and keeps what it got. */
+  readonly policy: () => Policy
+  readonly audit: AuditLog
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly clock: () => Date
+  readonly newId: () => string
+}
+
+/** A refusal is recorded like an answer, and said only when the record is durable. */
+export async function refuse(parts: GatewayParts, visit: Visit, refusal: Refusal): Promise<void> {
+  const recorded = await timed(parts, 'audit', () => parts.audit.append(decisionEntry(visit, { denied: refusal.is })))
+  if (!recorded.ok) return writeUnrecorded(parts, visit, recorded.error)
+  parts.metrics.request({ ...labels(visit), decision: 'deny', reason: refusal.is })
+  parts.log.info({ request: visit.id, reason: refusal.is, ...labels(visit) }, 'refused')
+  parts.audit.note(writeError(visit, refusalToWire(refusal, contextOf(visit))))
+}
+
+/** The one answer that is given without a record: that there is none to be had. */
+export function writeUnrecorded(parts: GatewayParts, visit: Visit, failure: AuditFailure): void {
+  parts.metrics.request({ ...labels(visit), decision: 'deny', reason: 'audit_unavailable' })
+  parts.log.error({ request: visit.id, failure }, 'no audit record could be kept: nothing was shown')
+  writeError(visit, refusalToWire({ is: 'audit_unavailable' }, contextOf(visit)))
+}
+
+/** Takes the time of a step. */
+export async function timed<T>({ metrics }: GatewayParts, step: Step, run: () => T | Promise<T>): Promise<T> {
+  const began = performance.now()
+  const value = await run()
+  metrics.step(step, (performance.now() - began) / 1000)
+  return value
+}
+
+/** Where a visit belongs, for metrics and the log. Never what a client typed. */
+export const labels = ({ cluster, found }: Visit): { cluster: string; endpoint: string } => ({
+  cluster: cluster ?? '',
+  endpoint: found?.name ?? '',
+})
+
+/** What a refusal's message may say. */
+export const contextOf = ({
+  identity,
+  cluster,
+}: Visit): { name: string; groups: readonly string[]; cluster: string } => ({
+  name: identity?.name ?? 'nobody',
+  groups: identity?.groups ?? [],
+  cluster: cluster ?? '',
+})

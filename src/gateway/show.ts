@@ -1,0 +1,120 @@
+import { describeScope } from '../policy/scope.ts'
+import { filterAnswer } from '../prometheus/filter.ts'
+import { maxFiltered } from '../prometheus/limits.ts'
+import type { ScopedRequest } from '../prometheus/rewrite.ts'
+import type { Upstream, UpstreamAnswer, UpstreamFailure } from '../prometheus/upstream.ts'
+import { contextOf, labels, timed, writeUnrecorded } from './parts.ts'
+import type { Cluster, GatewayParts } from './parts.ts'
+import { refusalToWire } from './refusal.ts'
+import { isExpected, writeAnswer, writeError, writeWhole } from './reply.ts'
+import type { Extras } from './reply.ts'
+import { decisionEntry } from './visit.ts'
+import type { Visit } from './visit.ts'
+
+type Failure = UpstreamFailure | { readonly is: 'unexpected'; readonly detail: string }
+
+/**
+ * Asks Prometheus while the record is made durable (a query only reads, so asking early shows nothing), and lets no
+ * byte out before it is.
+ */
+export async function show(parts: GatewayParts, visit: Visit, cluster: Cluster, scoped: ScopedRequest): Promise<void> {
+  const gone = new AbortController()
+  visit.response.once('close', () => {
+    if (!visit.response.writableFinished) gone.abort()
+  })
+  const extras = extrasFor(visit, cluster, scoped)
+  // What is changed on its way must come as it is; the gateway then compresses it itself.
+  const gzip = extras.gzip && extras.infos.length === 0 && scoped.filter === undefined
+  const ask = (request: ScopedRequest): ReturnType<Upstream['send']> =>
+    timed(parts, 'upstream', () => cluster.upstream.send(request, { gzip, signal: gone.signal }))
+  const answering = Promise.all([ask(scoped), scoped.names === undefined ? null : ask(scoped.names)])
+  const recorded = await timed(parts, 'audit', () => parts.audit.append(decisionEntry(visit, { allowed: scoped })))
+  if (!recorded.ok) {
+    gone.abort()
+    return writeUnrecorded(parts, visit, recorded.error)
+  }
+  parts.metrics.request({ ...labels(visit), decision: 'allow', reason: '' })
+  const [answered, names] = await answering
+  for (const one of [answered, names]) {
+    const failure = one === null ? null : failureOf(visit, one)
+    if (failure === null) continue
+    gone.abort()
+    return failUpstream(parts, visit, failure)
+  }
+  if (!answered.ok) return undefined
+  if (scoped.filter === undefined) return parts.audit.note(await writeAnswer(visit, answered.value, extras))
+  return showFiltered(parts, visit, scoped, [answered.value, ...(names?.ok === true ? [names.value] : [])], extras)
+}
+
+/** What the caller is told beside the answer, and whether they take gzip. */
+function extrasFor({ request, decision }: Visit, { notices }: Cluster, { notes, narrowed }: ScopedRequest): Extras {
+  const gzip = /\bgzip\b/.test(request.headers['accept-encoding']?.toString() ?? '')
+  if (!notices || decision === null) return { infos: [], gzip }
+  const infos = narrowed ? [...notes, `bailiwick: narrowed to ${describeScope(decision.scope)}`] : notes
+  return { infos, gzip }
+}
+
+/** A filter sees the whole answer, up to a size; what it does not know, it refuses. */
+async function showFiltered(
+  parts: GatewayParts,
+  visit: Visit,
+  scoped: ScopedRequest,
+  answers: readonly UpstreamAnswer[],
+  extras: Extras,
+): Promise<void> {
+  const [answer] = answers
+  const { decision } = visit
+  if (answer === undefined || decision === null) return undefined
+  // An error of Prometheus's holds nothing to filter, and says what the caller can mend.
+  if (answer.status >= 300) return parts.audit.note(await writeAnswer(visit, answer, { ...extras, infos: [] }))
+  const bodies: string[] = []
+  for (const one of answers) {
+    const body = await collect(one)
+    if (body === null) {
+      const detail = `an answer to be filtered broke off or is larger than ${maxFiltered} bytes`
+      return failUpstream(parts, visit, { is: 'unexpected', detail })
+    }
+    bodies.push(body)
+  }
+  const filtered = filterAnswer(scoped, bodies, decision.scope)
+  if (!filtered.ok) return failUpstream(parts, visit, { is: 'unexpected', detail: filtered.error })
+  return parts.audit.note(await writeWhole(visit, filtered.value, extras))
+}
+
+/** The whole body as text; null where it broke off or is too large. */
+async function collect(answer: UpstreamAnswer): Promise<string | null> {
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of answer.body) {
+      const bytes = Buffer.from(chunk)
+      size += bytes.length
+      if (size > maxFiltered) {
+        answer.abort()
+        return null
+      }
+      chunks.push(bytes)
+    }
+  } catch {
+    return null
+  }
+  return answer.body.complete ? Buffer.concat(chunks).toString('utf8') : null
+}
+
+function failureOf(visit: Visit, answered: Awaited<ReturnType<Upstream['send']>>): Failure | null {
+  if (!answered.ok) return answered.error
+  if (visit.found !== null && isExpected(answered.value, visit.found)) return null
+  const { status, contentType } = answered.value
+  return { is: 'unexpected', detail: `status ${status}, content type ${contentType}` }
+}
+
+/** The decision was to allow, and is on record as that; the outcome says that nothing came of it. */
+function failUpstream(parts: GatewayParts, visit: Visit, failure: Failure): void {
+  if (failure.is === 'aborted') {
+    const ms = Math.round(performance.now() - visit.began)
+    parts.audit.note({ kind: 'outcome', request: visit.id, status: 499, ms, bytes: 0, ended: 'cut' })
+    return
+  }
+  parts.log.warn({ request: visit.id, failure: failure.is, detail: failure.detail, ...labels(visit) }, 'no answer')
+  parts.audit.note(writeError(visit, refusalToWire({ is: `upstream_${failure.is}` }, contextOf(visit))))
+}
