@@ -1,3 +1,4 @@
+import { profiles, scopeFor } from '../policy/profile.ts'
 import { drawError, rewriteQuery } from '../promql/rewrite.ts'
 import type { Alternative, PromqlError, Scope, SelectorFacts } from '../promql/rewrite.ts'
 import { UsageError } from './command.ts'
@@ -15,18 +16,23 @@ Options:
                                  "--scope '*'" is every series, so that the query is only printed anew
   --alternative LABEL=PATTERNS   another way in: series that have this label are in scope too; may be repeated
   --deny LABEL=PATTERNS          not these, beside the allowed ones of the same label; may be repeated
+  --profile linkerd|istio        the scope is of namespaces; which labels speak for one depends on the metric
+  --view own|destination|both    with --profile: their own samples (the default), those about calling them, or both
   --ndjson                       read one JSON string a line, write one JSON object a line:
                                  {"asked","sent","selectors","notes"} or
                                  {"asked","error":{"reason","index","length","message"}}
 
 Examples:
   bailiwick explain --scope namespace=emojivoto 'sum(rate(request_total[5m]))'
+  bailiwick explain --scope namespace=books --profile linkerd --view both 'route_response_total'
   bailiwick explain --scope 'namespace=team-*' --deny namespace=team-x --alternative dst_namespace=books up
 `,
   options: {
     scope: { type: 'string' },
     alternative: { type: 'string', multiple: true },
     deny: { type: 'string', multiple: true },
+    profile: { type: 'string' },
+    view: { type: 'string' },
     ndjson: { type: 'boolean' },
   },
   words: 1,
@@ -120,9 +126,26 @@ function scopeOf(given: Given): Scope {
   const stray = denies.find(([label]) => alternatives.every(([allowed]) => allowed !== label))
   if (stray !== undefined)
     throw new UsageError(`--deny ${stray[0]}=…: nothing is allowed for ${stray[0]} in the first place`)
+  const profile = given.option('profile')
+  if (profile !== undefined) return profiled(profile, given.option('view') ?? 'own', alternatives.map(withDenies))
+  if (given.option('view') !== undefined) throw new UsageError('--view goes with --profile')
   const [head, ...tail] = alternatives.map(withDenies)
   if (head === undefined) throw new UsageError('whose scope? Give --scope')
   return { kind: 'labels', alternatives: [head, ...tail] }
+}
+
+/** The scope of a grant of namespaces, by a profile's labels. */
+function profiled(name: string, view: string, grants: readonly Alternative[]): Scope {
+  const profile = name === 'linkerd' || name === 'istio' ? profiles[name] : null
+  if (profile === null) throw new UsageError(`there is no profile "${name}"; there are linkerd and istio`)
+  if (view !== 'own' && view !== 'destination' && view !== 'both') {
+    throw new UsageError(`there is no view "${view}"; there are own, destination and both`)
+  }
+  const [grant, ...more] = grants
+  if (grant?.label !== 'namespace' || more.length > 0) {
+    throw new UsageError('--profile takes one --scope namespace=…: it knows the labels itself')
+  }
+  return scopeFor(profile, [{ view, allow: grant.allow, deny: grant.deny }])
 }
 
 type Labelled = readonly [label: string, patterns: readonly string[]]
