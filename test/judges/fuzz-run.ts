@@ -53,13 +53,14 @@ interface Case {
 
 const mostSuspects = 5
 
-/** What is refused on purpose though some Prometheus accepts it, by our message; `known.ts` has an example of each. */
+/** What is refused on purpose though some Prometheus accepts it, by our message. */
 const purposes: readonly (readonly [string, RegExp])[] = [
   [
     'a letter for a colon between brackets',
     /^unexpected "[a-zA-Z_]\w*"; expected "\]" to close the (?:range|subquery)/,
   ],
   ['a range after @ or offset', /^the range comes first/],
+  ['a quoted name that is not UTF-8', /must be valid UTF-8$/],
   ['info()', /^info\(\) is not available/],
 ]
 /** One differential run: mutants of the corpora, each rewritten, and each rewriting judged. */

@@ -34,7 +34,7 @@ export async function startDatabase(which: Which, scope?: DataScope): Promise<Se
 /**
  * A query whose two answers differ, or a refusal that cannot be justified. Known kinds:
  * - `unsteady`: the same series with numbers that differ by less than a billionth, and the filtered database, asked
- *   again, differs from itself as well: Prometheus 2 adds up what a function gives in the order of a Go map;
+ *   again, differs from itself as well: Prometheus 2 adds up some sums in an order that changes;
  * - `rounding`: the same, but steady. Only for scopes with several alternatives, where `or` gives another order;
  * - `ties`: topk, bottomk or limitk chose other series with exactly the same values; only there, too.
  */
