@@ -78,6 +78,8 @@ interface Routed {
 
 /** Finds cluster and endpoint. `/clusters/<name>` is the datasource URL of a cluster; the root is the first cluster's. */
 function route({ clusters }: GatewayParts, visit: Visit): Routed | Refusal {
+  // Node's parser takes a request line without a version for HTTP/0.9, which nobody speaks.
+  if (visit.request.httpVersionMajor < 1) return { is: 'bad_body', status: 400, message: 'speak HTTP/1.1' }
   if (visit.path === clustersPath) return { endpoint: null }
   const [, named, rest] = /^\/clusters\/([^/]*)(.*)$/.exec(visit.path) ?? []
   const name = named ?? clusters.keys().next().value ?? ''
