@@ -18,10 +18,7 @@ type Failure = UpstreamFailure | { readonly is: 'unexpected'; readonly detail: s
  * byte out before it is.
  */
 export async function show(parts: GatewayParts, visit: Visit, cluster: Cluster, scoped: ScopedRequest): Promise<void> {
-  const gone = new AbortController()
-  visit.response.once('close', () => {
-    if (!visit.response.writableFinished) gone.abort()
-  })
+  const { gone } = visit
   const extras = extrasFor(visit, cluster, scoped)
   // What is changed on its way must come as it is; the gateway then compresses it itself.
   const gzip = extras.gzip && extras.infos.length === 0 && scoped.filter === undefined

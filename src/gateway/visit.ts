@@ -16,6 +16,8 @@ export interface Visit {
   readonly began: number
   readonly request: IncomingMessage
   readonly response: ServerResponse
+  /** Aborts when the caller goes away before all is said; listened for from the first moment, lest it be missed. */
+  readonly gone: AbortController
   /** Path without the query string, as it came. */
   readonly path: string
   readonly urlQuery: string
@@ -30,12 +32,17 @@ export interface Visit {
 export function beginVisit(request: IncomingMessage, response: ServerResponse, id: string, received: Date): Visit {
   const target = request.url ?? ''
   const mark = target.indexOf('?')
+  const gone = new AbortController()
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort()
+  })
   return {
     id,
     received,
     began: performance.now(),
     request,
     response,
+    gone,
     path: mark < 0 ? target : target.slice(0, mark),
     urlQuery: mark < 0 ? '' : target.slice(mark + 1),
     cluster: null,

@@ -46,6 +46,8 @@ export interface Upstream {
 interface Exchange {
   readonly out: ServerResponse
   timedOut: boolean
+  /** Given up, perhaps before the library had made its request. */
+  aborted: boolean
   settle(result: Result<UpstreamAnswer, UpstreamFailure>): void
 }
 
@@ -72,9 +74,14 @@ export function openUpstream(options: UpstreamOptions): Upstream {
     plugins: [proxyEventsPlugin, debugProxyErrorsPlugin],
     on: {
       proxyReq: (proxyReq, request) => {
+        const exchange = exchanges.get(request)
+        // The library listens for `close` only from here on: what was given up before would else stay open for ever.
+        if (exchange === undefined || exchange.aborted) {
+          proxyReq.destroy()
+          return
+        }
         proxyReq.once('timeout', () => {
-          const exchange = exchanges.get(request)
-          if (exchange !== undefined) exchange.timedOut = true
+          exchange.timedOut = true
         })
       },
       proxyRes: (body, request) => {
@@ -90,12 +97,14 @@ export function openUpstream(options: UpstreamOptions): Upstream {
       new Promise((resolve) => {
         const surrogate = surrogateFor(request, gzip, options.bearerToken)
         const out = new ServerResponse(surrogate)
+        const exchange: Exchange = { out, timedOut: false, aborted: false, settle: resolve }
         const abort = (): void => {
+          exchange.aborted = true
           close(out)
           resolve(fail({ is: 'aborted', detail: 'the caller went away' }))
         }
         signal.addEventListener('abort', abort, { once: true })
-        exchanges.set(surrogate, { out, timedOut: false, settle: resolve })
+        exchanges.set(surrogate, exchange)
         // Its promise says nothing that the events above do not say.
         void proxy(surrogate, out, () => {})
         if (signal.aborted) abort()
