@@ -37,7 +37,12 @@ describe('the rest of the API', () => {
     await writeFile(join(scratch, 'rules.yml'), rules)
     world = await startWorld({ live: true, config: `rule_files: ['${join(scratch, 'rules.yml')}']\n` })
     for (const person of ['alice', 'bob', 'carol', 'dana']) tokens.set(person, await world.idp.token(person))
-    await until(async () => textOf(await direct('/api/v1/alerts')).includes('BooksappUp'))
+    // Each group of rules is evaluated at a moment of its own.
+    await until(async () => {
+      const alerts = textOf(await direct('/api/v1/alerts'))
+      return alerts.includes('BooksappUp') && alerts.includes('EmojivotoUp')
+    })
+    await until(async () => textOf(await direct('/api/v1/rules')).includes('"health":"ok"'))
   })
   after(async () => {
     await world.stop()
