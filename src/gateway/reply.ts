@@ -21,12 +21,23 @@ const types: Readonly<Record<AnswerType, readonly string[]>> = {
   protobuf: ['application/x-protobuf', 'application/x-streamed-protobuf'],
 }
 
+/** How Prometheus words an error there: its envelope, or a line of text where an answer is no JSON. */
+const errorTypes: Readonly<Record<AnswerType, readonly string[]>> = {
+  json: types.json,
+  text: types.text,
+  ndjson: types.json,
+  protobuf: types.text,
+}
+
+const typeOf = ({ contentType }: UpstreamAnswer): string => contentType.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+
 /** Is this an answer that may be shown? Its type must be the endpoint's, or an error's, its coding one we asked for. */
-export function isExpected({ status, contentType, contentEncoding }: UpstreamAnswer, found: FoundEndpoint): boolean {
-  if (!passed.has(status) || contentEncoding === 'unknown') return false
+export function isExpected(answer: UpstreamAnswer, found: FoundEndpoint): boolean {
+  const { status, contentEncoding } = answer
   const answers = found.endpoint.answers ?? 'json'
-  const wanted = status < 300 ? types[answers] : [...types.json, ...types.text]
-  return wanted.includes(contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '')
+  if (!passed.has(status) || contentEncoding === 'unknown') return false
+  if (contentEncoding === 'snappy' && answers !== 'protobuf') return false
+  return (status < 300 ? types : errorTypes)[answers].includes(typeOf(answer))
 }
 
 /** What an answer gets on its way to the caller. */
@@ -41,7 +52,9 @@ export interface Extras {
 export async function writeAnswer(visit: Visit, answer: UpstreamAnswer, extras: Extras): Promise<OutcomeEntry> {
   writeHead(visit, answer.status, answer.contentType)
   const plain = answer.contentEncoding === 'identity'
-  const steps: Transform[] = plain && extras.infos.length > 0 ? [addInfos(extras.infos)] : []
+  // Only a JSON answer has a place for sentences; the end of any other one must not be touched.
+  const says = plain && answer.status === 200 && types.json.includes(typeOf(answer)) && extras.infos.length > 0
+  const steps: Transform[] = says ? [addInfos(extras.infos)] : []
   if (plain && extras.gzip) steps.push(gzipper(visit))
   else if (!plain) visit.response.setHeader('content-encoding', answer.contentEncoding)
   const outcome = await stream(visit, answer.body, steps)

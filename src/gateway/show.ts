@@ -64,6 +64,12 @@ async function showFiltered(
   if (answer === undefined || decision === null) return undefined
   // An error of Prometheus's holds nothing to filter, and says what the caller can mend.
   if (answer.status >= 300) return parts.audit.note(await writeAnswer(visit, answer, { ...extras, infos: [] }))
+  // Without the names, everything would be taken out, and an empty answer be read as "there is nothing".
+  const failed = answers.find(({ status }) => status >= 300)
+  if (failed !== undefined) {
+    failed.abort()
+    return failUpstream(parts, visit, { is: 'unexpected', detail: `status ${failed.status} to the question for names` })
+  }
   const bodies: string[] = []
   for (const one of answers) {
     const body = await collect(one)

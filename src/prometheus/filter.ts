@@ -18,8 +18,8 @@ export function filterAnswer(
   scope: Scope,
 ): Result<string, string> {
   const [answer, names] = bodies.map(parseJson)
-  const filtered = filterOf(filter, answer, names, scope)
-  if (filtered === null) return fail('there is no filter for this answer')
+  const filtered = filterOf(filter, answer, namesOf(names), scope)
+  if (filtered === null) return fail('there is no filter for this answer, or what the filter needs is missing')
   if (!filtered.ok) return fail(filtered.error.message)
   const { answer: left } = filtered.value
   return ok(JSON.stringify(most === undefined ? left : cutMetadata(left, most)))
@@ -28,7 +28,7 @@ export function filterAnswer(
 function filterOf(
   filter: ScopedRequest['filter'],
   answer: unknown,
-  names: unknown,
+  names: ReadonlySet<string> | null,
   scope: Scope,
 ): Result<Filtered, UnknownAnswer> | null {
   switch (filter) {
@@ -39,7 +39,7 @@ function filterOf(
     case 'targets':
       return filterTargets(answer, scope)
     case 'metadata':
-      return filterMetadata(answer, namesOf(names))
+      return names === null ? null : filterMetadata(answer, names)
     case undefined:
       return null
   }
@@ -54,10 +54,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** The metric names in an answer to `label/__name__/values`; none where it is of another shape. */
-function namesOf(answer: unknown): ReadonlySet<string> {
+/** The metric names in an answer to `label/__name__/values`; null where it is of another shape, or there is none. */
+function namesOf(answer: unknown): ReadonlySet<string> | null {
   const data: unknown = Reflect.get(Object(answer), 'data')
-  return new Set(Array.isArray(data) ? data.filter((name) => typeof name === 'string') : [])
+  return Array.isArray(data) && data.every((name) => typeof name === 'string') ? new Set(data) : null
 }
 
 function cutMetadata(answer: unknown, { families, entries }: Most): unknown {

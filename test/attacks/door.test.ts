@@ -200,6 +200,49 @@ describe('the answer to the client', () => {
       })
     })
   }
+  const noticing: Parameters<typeof startStubGateway>[1] = (config) => ({
+    ...config,
+    clusters: config.clusters.map((cluster) => ({ ...cluster, notices: true })),
+  })
+  it('keeps its end where it is no JSON, though the scope narrowed it', async () => {
+    const text = 'up{namespace="emojivoto"} 1\n# ends like JSON }'
+    await withGateway(
+      (_, response) => void response.setHeader('content-type', 'text/plain; version=0.0.4').end(text),
+      async (gateway, headers) => {
+        const response = await fetch(`${gateway.url}/federate?match[]=up`, { headers })
+        assert.equal(await response.text(), text)
+      },
+      noticing,
+    )
+  })
+  for (const [what, names] of [
+    ['an error', [503, '{"status":"error","errorType":"unavailable","error":"x"}']],
+    ['another shape', [200, '{"status":"success","data":{}}']],
+    ['half a list', [200, '{"status":"success","data":["up",7]}']],
+  ] as const) {
+    it(`of metadata is 502, not empty, where the question for names gets ${what}`, async () => {
+      const metadata = '{"status":"success","data":{"up":[{"type":"gauge","help":"","unit":""}]}}'
+      const answer: RequestListener = (request, response) => {
+        const [status, body] = request.url?.includes('__name__') === true ? names : ([200, metadata] as const)
+        response.writeHead(status, { 'content-type': 'application/json' }).end(body)
+      }
+      await withGateway(answer, async (gateway, headers) => {
+        const response = await fetch(`${gateway.url}/api/v1/metadata`, { headers })
+        assert.equal(response.status, 502)
+        await response.arrayBuffer()
+      })
+    })
+  }
+  it('is 502 where an error is not worded as Prometheus words it', async () => {
+    await withGateway(
+      (_, response) => void response.writeHead(503, { 'content-type': 'text/plain' }).end('secret of a proxy'),
+      async (gateway, headers) => {
+        const response = await fetch(`${gateway.url}/api/v1/query?query=up`, { headers })
+        assert.equal(response.status, 502)
+        assert.doesNotMatch(await response.text(), /secret/)
+      },
+    )
+  })
   it('is Prometheus’s own error where it has one', async () => {
     const error = '{"status":"error","errorType":"execution","error":"too many samples"}'
     await withGateway(
