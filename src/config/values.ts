@@ -1,0 +1,58 @@
+import { z } from 'zod'
+
+/** A list with at least one entry; `what` is what an entry is called. */
+export const listOf = <T extends z.ZodType>(item: T, what: string) =>
+  z.array(item, { error: 'must be a list' }).min(1, `must name at least one ${what}`)
+/** A group of settings, none of them unknown: a misspelt one must not silently fall back to its default. */
+export const settings = <T extends z.ZodRawShape>(shape: T) =>
+  z.strictObject(shape, {
+    error: ({ code }) =>
+      code === 'invalid_type' ? 'must be settings, each on a line of its own as "name: value"' : undefined,
+  })
+export const text = z.string({ error: 'must be a text' })
+export const nonEmpty = text.min(1, 'must not be empty')
+
+const webAddress = 'must be an http or https URL such as https://example.org'
+/** An http or https URL of scheme, host, port and path. */
+export const url = z
+  .url({ protocol: /^https?$/, error: webAddress })
+  .refine(isBare, 'must be a URL without a user name, password, query or fragment')
+
+/** The longest delay of a timer is 2^31-1 ms; a longer one would fire at once. */
+const maxHours = 596
+const durationForm = 'must be a duration such as 500ms, 30s, 2m or 1h'
+
+/** `10s`, `2m`, `500ms`, `1h` → milliseconds. */
+export const duration = z
+  .string({ error: durationForm })
+  .regex(/^\d{1,10}(ms|s|m|h)$/, durationForm)
+  .transform((written) => {
+    const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[written.replace(/^\d+/, '')] ?? 0
+    return Number.parseInt(written, 10) * unit
+  })
+  .refine((milliseconds) => milliseconds <= maxHours * 3_600_000, `must be at most ${maxHours}h`)
+
+const addressForm = 'must be host:port, for example 127.0.0.1:9080 or 0.0.0.0:9080'
+
+/** `host:port`; an IPv6 host in brackets. Port 0 asks the system for a free one. */
+export const address = z
+  .string({ error: addressForm })
+  .regex(/^(\[[\da-fA-F:]+\]|[^:[\]\s]+):\d{1,5}$/, addressForm)
+  .transform((written) => {
+    const colon = written.lastIndexOf(':')
+    return { host: written.slice(0, colon).replaceAll(/[[\]]/g, ''), port: Number(written.slice(colon + 1)) }
+  })
+  .refine(({ port }) => port <= 65_535, 'the port must be at most 65535')
+
+function isBare(written: string): boolean {
+  if (!URL.canParse(written)) return true
+  const { username, password } = new URL(written)
+  return username === '' && password === '' && !/[?#]/.test(written)
+}
+
+/** RFC 8252 §8.3 lets plain http be used on the loopback interface for the same reason: nobody else is on the way. */
+export function isSecure(written: string): boolean {
+  if (!URL.canParse(written)) return true
+  const { protocol, hostname } = new URL(written)
+  return protocol === 'https:' || hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
+}
