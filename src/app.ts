@@ -10,6 +10,7 @@ import type { Handler } from './gateway/gateway.ts'
 import { openIssuer } from './identity/issuer.ts'
 import type { IssuerKeys } from './identity/issuer.ts'
 import { bearerSource } from './identity/sources/bearer.ts'
+import { openTokenVerifier } from './identity/token.ts'
 import { readPolicy } from './policy/files.ts'
 import type { Policy } from './policy/policy.ts'
 import type { Cluster } from './gateway/parts.ts'
@@ -55,7 +56,7 @@ export async function startApp(
   const inFlight = new Set<Promise<void>>()
   const handler = createGateway({
     ...parts,
-    sources: [bearerSource(parts.issuers, Date.now)],
+    sources: [bearerSource(openTokenVerifier({ issuers: parts.issuers, clock: Date.now }))],
     policy: () => parts.policy,
     clock: () => new Date(),
     newId: randomUUID,

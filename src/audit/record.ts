@@ -13,6 +13,12 @@ export interface Who {
   readonly name: string
   readonly groups: readonly string[]
   readonly via: string
+  /** The service on whose hop the request came, where that was proven. */
+  readonly actor?: string
+  /** The beginning of the SHA-256 of the credential, in hex. */
+  readonly credential?: string
+  /** When the identity ends, in Unix seconds. */
+  readonly expires?: number
 }
 
 /** What was asked, sent and decided. On stable storage before the first byte of the answer leaves. */

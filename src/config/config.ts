@@ -8,6 +8,7 @@ import type { UpstreamOptions } from '../prometheus/upstream.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 import type { LogOptions } from '../telemetry/log.ts'
+import { toIssuer } from './issuers.ts'
 import { schema } from './schema.ts'
 import type { Settings } from './schema.ts'
 import { missingSecret, putSecrets } from './secrets.ts'
@@ -145,7 +146,7 @@ function toConfig(settings: Settings, base: string): Config {
       notices,
       prometheus: { url, timeout, ...(bearerToken === undefined ? {} : { bearerToken }) },
     })),
-    issuers: identity.issuers.map((issuer) => ({ ...issuer, clockTolerance: issuer.clockTolerance / 1000 })),
+    issuers: identity.issuers.map(toIssuer),
     policy: { model: resolve(base, policy.model), rules: policy.rules.map((file) => resolve(base, file)) },
     audit: { directory: resolve(base, settings.audit.directory) },
     log: settings.log,

@@ -54,7 +54,8 @@ export function beginVisit(request: IncomingMessage, response: ServerResponse, i
 }
 
 /** The credentials of a request, with repeated headers visible (Node's own `headers` keeps the first silently). */
-export const credentialsOf = ({ rawHeaders }: IncomingMessage): Credentials => ({
+export const credentialsOf = ({ rawHeaders, socket }: IncomingMessage): Credentials => ({
+  localAddress: socket.localAddress ?? '',
   header(name) {
     const values: string[] = []
     for (let at = 0; at + 1 < rawHeaders.length; at += 2) {

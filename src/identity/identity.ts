@@ -1,15 +1,25 @@
-/** How somebody's identity was established. A later source adds its name here. */
-export type SourceName = 'bearer'
+/** How somebody's identity was established. */
+export type SourceName = 'bearer' | 'basic' | 'session' | 'id-token' | 'grafana-id' | 'datasource' | 'mesh'
 
 /** Somebody whose identity was verified. Two identities are the same person only if issuer *and* subject are equal. */
 export interface Identity {
+  /** The provider's URL; {@link services} for a service that the configuration names. */
   readonly issuer: string
   readonly subject: string
   /** For people to read; never used to decide. */
   readonly name: string
   readonly groups: readonly string[]
   readonly via: SourceName
+  /** The service on whose hop the request came, where that was proven. It gives no rights to a person. */
+  readonly actor?: string
+  /** The beginning of the SHA-256 of the credential, in hex: the same token shows as the same, and cannot be used. */
+  readonly credential?: string
+  /** When this identity ends, in Unix seconds. */
+  readonly expires?: number
 }
+
+/** The issuer of service identities. No provider can have it: those are URLs. */
+export const services = 'service'
 
 /** Why credentials were not accepted. `message` is for the caller: it holds a remedy and never a part of a token. */
 export interface IdentityRefusal {
@@ -27,6 +37,8 @@ export type Identified =
 export interface Credentials {
   /** Every value of a header, in the order sent; empty where it was not sent. Repeated headers are visible here. */
   header(name: string): readonly string[]
+  /** The address at which the request reached this machine. */
+  readonly localAddress: string
 }
 
 /** One way to say who one is. */

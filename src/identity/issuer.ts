@@ -1,21 +1,43 @@
-import { createRemoteJWKSet } from 'jose'
+import { createLocalJWKSet } from 'jose'
 import type { JWTVerifyGetKey } from 'jose'
-import { allowInsecureRequests, discovery } from 'openid-client'
+import { keySource } from './key-source.ts'
+import { maxKeyAge } from './limits.ts'
 
 /** An OpenID provider whose tokens are accepted, and how its tokens are read. */
 export interface IssuerOptions {
   /** Exactly as in the tokens' `iss`. */
   readonly issuer: string
-  /** A token must name one of these in `aud`. */
+  /** An access token must name one of these in `aud`. */
   readonly audience: readonly string[]
+  /** Clients whose ID tokens are taken where an ID token is asked for: each is an `aud` of such a token. */
+  readonly clientIds: readonly string[]
   /** Accepted signature algorithms; asymmetric ones only. */
   readonly algorithms: readonly string[]
+  /** Accepted `typ` headers, in lower case and without `application/`; where absent, any that is no other kind's. */
+  readonly tokenTypes?: readonly string[]
+  /** Are ID tokens for one of `audience` taken as bearer tokens? Some providers' access tokens cannot be checked. */
+  readonly acceptIdTokens: boolean
   /** Claim that lists the groups: a name, or a JSON pointer (RFC 6901) such as `/realm_access/roles`. */
   readonly groupsClaim: string
   /** Put before every group of this issuer, so that two issuers' groups of the same name stay apart. */
   readonly groupPrefix: string
+  /** Claim with the name for people to read; where absent, the first of the usual ones. */
+  readonly nameClaim?: string
+  /** Seconds after `iat` at which a token is too old, whatever its `exp` says. */
+  readonly maxAge: number
   /** Seconds by which the issuer's clock and ours may differ. */
   readonly clockTolerance: number
+  /** Where the keys are, for an issuer without discovery (Grafana, Kubernetes). */
+  readonly keys?: KeysOptions
+}
+
+/** How to get keys without discovery. */
+export interface KeysOptions {
+  readonly url: string
+  /** PEM of a private authority. */
+  readonly ca?: string
+  /** Sent as a bearer token; asked for anew at each fetch. */
+  readonly bearerToken?: () => Promise<string>
 }
 
 /** How the keys of an issuer are doing, for readiness and metrics. */
@@ -26,93 +48,100 @@ export interface IssuerState {
   readonly lastFailure: string | null
 }
 
+/** The keys as they are now. */
+export interface Keys {
+  readonly find: JWTVerifyGetKey
+  /** Changes when a key came or went. */
+  readonly version: number
+}
+
 /** An issuer's signing keys, found by discovery and kept fresh in the background. */
 export interface IssuerKeys {
   readonly options: IssuerOptions
   /** The keys, or a rejection while they cannot be had. */
-  keys(): Promise<JWTVerifyGetKey>
+  keys(): Promise<Keys>
+  /** Asks for the keys again because one is missing, at most every few seconds. Says whether they were asked for. */
+  refresh(): Promise<boolean>
+  /** The version of {@link Keys} that is in force; null where there is none. */
+  version(): number | null
   state(): IssuerState
   stop(): void
 }
 
 const refreshEvery = 5 * 60_000
-const retryAfter = 5_000
-const timeout = 5_000
+/** The least time between two questions, whoever wants them. */
+const atLeast = 5_000
 
 /**
  * Starts discovery (OpenID Connect Discovery 1.0 / RFC 8414) and key fetching. A provider that is down at start does
  * not stop the gateway: it is asked again, and until then `keys()` rejects. Once fetched, keys outlive an outage of
- * the provider; a key that the provider withdrew stops working at the next refresh.
+ * the provider, for a day at most; a key that the provider withdrew stops working at the next refresh.
  */
 export function openIssuer(options: IssuerOptions, clock: () => number): IssuerKeys {
-  let remote: ReturnType<typeof createRemoteJWKSet> | null = null
-  let fetchedAt: number | null = null
+  const source = keySource(options, clock)
+  let keys: Keys | null = null
+  let printed = ''
+  let fetchedAt = Number.NEGATIVE_INFINITY
+  let askedAt = Number.NEGATIVE_INFINITY
   let lastFailure: string | null = null
   let pending: Promise<void> | null = null
-  let failedAt = Number.NEGATIVE_INFINITY
 
   async function refresh(): Promise<void> {
+    askedAt = clock()
     try {
-      remote ??= createRemoteJWKSet(await discoverKeys(options.issuer), {
-        timeoutDuration: timeout,
-        // Never expire by age alone: with the library's default every token fails ten minutes into an outage.
-        cacheMaxAge: Number.POSITIVE_INFINITY,
-      })
-      await remote.reload()
+      const jwks = await source()
+      const text = JSON.stringify(jwks)
+      if (keys === null || text !== printed) keys = { find: createLocalJWKSet(jwks), version: (keys?.version ?? 0) + 1 }
+      printed = text
       fetchedAt = clock()
       lastFailure = null
     } catch (error) {
-      failedAt = clock()
       lastFailure = error instanceof Error ? error.message : String(error)
       throw error
     }
   }
   /** One refresh at a time, whoever asks. */
   const refreshOnce = (): Promise<void> => (pending ??= refresh().finally(() => (pending = null)))
+  const current = (): Keys | null => (clock() - fetchedAt > maxKeyAge ? null : keys)
 
-  let timer: NodeJS.Timeout
-  const schedule = (delay: number): void => {
-    timer = setTimeout(() => {
-      refreshOnce().then(
-        () => schedule(refreshEvery),
-        () => schedule(retryAfter),
-      )
-    }, delay).unref()
-  }
-  schedule(0)
+  const stop = repeat(refreshOnce)
 
   return {
     options,
     async keys() {
       // A caller does not wait for a provider that failed a moment ago: the background refresh will find it again.
-      if (fetchedAt === null && pending === null && clock() - failedAt < retryAfter) throw new Error(lastFailure ?? '')
-      if (fetchedAt === null) await refreshOnce()
-      if (remote === null) throw new Error('the keys are not known yet')
-      return remote
+      const waiting = pending === null && clock() - askedAt < atLeast
+      if (current() === null && !waiting) await refreshOnce()
+      const known = current()
+      if (known === null) throw new Error(lastFailure ?? 'the keys are not known yet')
+      return known
     },
+    async refresh() {
+      if (pending === null && clock() - askedAt < atLeast) return false
+      await refreshOnce().catch(() => {})
+      return true
+    },
+    version: () => current()?.version ?? null,
     state: () => ({
       issuer: options.issuer,
-      keyAge: fetchedAt === null ? null : (clock() - fetchedAt) / 1000,
+      keyAge: keys === null ? null : (clock() - fetchedAt) / 1000,
       lastFailure,
     }),
-    stop: () => clearTimeout(timer),
+    stop,
   }
 }
 
-/** The address of the provider's JWKS. The document's issuer must be the configured one, to the letter. */
-async function discoverKeys(issuer: string): Promise<URL> {
-  // The configuration lets plain http through for this machine only (RFC 8252 §8.3 reasons the same way).
-  const plain = issuer.startsWith('http:')
-  const found = await discovery(new URL(issuer), 'bailiwick', undefined, undefined, {
-    timeout: timeout / 1000,
-    ...(plain ? { execute: [allowInsecureRequests] } : {}),
-  })
-  const metadata = found.serverMetadata()
-  if (metadata.issuer !== issuer) {
-    throw new Error(`the discovery document names the issuer ${metadata.issuer}, configured is ${issuer}`)
+/** Runs now and every few minutes, after failures at growing intervals. Returns what ends it. */
+function repeat(run: () => Promise<void>): () => void {
+  let timer: NodeJS.Timeout
+  const schedule = (delay: number, failures: number): void => {
+    timer = setTimeout(() => {
+      run().then(
+        () => schedule(refreshEvery, 0),
+        () => schedule(Math.min(atLeast * 2 ** failures, refreshEvery), Math.min(failures + 1, 10)),
+      )
+    }, delay).unref()
   }
-  if (metadata.jwks_uri === undefined) throw new Error(`the discovery document of ${issuer} has no jwks_uri`)
-  const jwks = new URL(metadata.jwks_uri)
-  if (jwks.protocol !== 'https:' && !plain) throw new Error(`the jwks_uri of ${issuer} is not https`)
-  return jwks
+  schedule(0, 0)
+  return () => clearTimeout(timer)
 }

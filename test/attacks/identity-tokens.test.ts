@@ -1,6 +1,6 @@
 // Forged, foreign, stale and oddly shaped credentials. Each must be refused, none may throw.
 import assert from 'node:assert/strict'
-import { createHmac } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { SignJWT, base64url, exportJWK, generateKeyPair } from 'jose'
@@ -9,7 +9,8 @@ import type { Identified } from '../../src/identity/identity.ts'
 import { openIssuer } from '../../src/identity/issuer.ts'
 import type { IssuerKeys } from '../../src/identity/issuer.ts'
 import { bearerSource } from '../../src/identity/sources/bearer.ts'
-import { audience, startStubIssuer } from '../support/issuer.ts'
+import { openTokenVerifier } from '../../src/identity/token.ts'
+import { audience, credentialsWith, issuerOptions, startStubIssuer } from '../support/issuer.ts'
 import type { StubIssuer } from '../support/issuer.ts'
 
 describe('bearer tokens', () => {
@@ -19,19 +20,9 @@ describe('bearer tokens', () => {
 
   before(async () => {
     stub = await startStubIssuer()
-    keys = openIssuer(
-      {
-        issuer: stub.issuer,
-        audience: [audience],
-        algorithms: ['RS256', 'ES256'],
-        groupsClaim: 'groups',
-        groupPrefix: '',
-        clockTolerance: 5,
-      },
-      Date.now,
-    )
-    const source = bearerSource([keys], Date.now)
-    identify = (...headers) => source.identify({ header: (name) => (name === 'authorization' ? headers : []) })
+    keys = openIssuer(issuerOptions(stub.issuer), Date.now)
+    const source = bearerSource(openTokenVerifier({ issuers: [keys], clock: Date.now }))
+    identify = (...headers) => source.identify(credentialsWith({ authorization: headers }))
   })
   after(async () => {
     keys.stop()
@@ -52,8 +43,9 @@ describe('bearer tokens', () => {
   }
 
   it('knows the bearer of a good token', async () => {
-    const said = await identify(`Bearer ${await stub.sign({ email: 'alice@example.org' })}`)
-    assert.deepEqual(said, {
+    const expires = now() + 60
+    const token = await stub.sign({ email: 'alice@example.org', exp: expires })
+    assert.deepEqual(await identify(`Bearer ${token}`), {
       is: 'known',
       identity: {
         issuer: stub.issuer,
@@ -61,6 +53,8 @@ describe('bearer tokens', () => {
         name: 'alice@example.org',
         groups: ['team-a'],
         via: 'bearer',
+        credential: createHash('sha256').update(token).digest('hex').slice(0, 16),
+        expires,
       },
     })
   })

@@ -71,7 +71,10 @@ describe('the audit record', () => {
         ],
       },
     ])
-    assert.deepEqual(decision['who'], {
+    const { credential, expires, ...who } = Object(decision['who'])
+    assert.match(credential, /^[0-9a-f]{16}$/)
+    assert.ok(expires > Date.now() / 1000)
+    assert.deepEqual(who, {
       issuer: world.idp.issuer,
       subject: 'alice',
       name: 'alice@example.com',

@@ -3,6 +3,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { SignJWT, exportJWK, generateKeyPair } from 'jose'
 import type { CryptoKey, JWK, JWTPayload } from 'jose'
+import type { Credentials } from '../../src/identity/identity.ts'
+import type { IssuerOptions } from '../../src/identity/issuer.ts'
 
 /** A provider that a test can bend: its keys, its documents, its health. For the real one see `demo/parts/idp.ts`. */
 export interface StubIssuer {
@@ -19,6 +21,26 @@ export interface StubIssuer {
 }
 
 export const audience = 'https://gateway.test'
+
+/** An issuer's options as the configuration's defaults make them. */
+export const issuerOptions = (issuer: string, others: Partial<IssuerOptions> = {}): IssuerOptions => ({
+  issuer,
+  audience: [audience],
+  clientIds: [],
+  algorithms: ['RS256', 'ES256'],
+  acceptIdTokens: false,
+  groupsClaim: 'groups',
+  groupPrefix: '',
+  maxAge: 86_400,
+  clockTolerance: 5,
+  ...others,
+})
+
+/** Credentials that consist of these headers; their names are in lower case. */
+export const credentialsWith = (headers: Readonly<Record<string, string | readonly string[]>>): Credentials => ({
+  localAddress: '127.0.0.1',
+  header: (name) => [headers[name] ?? []].flat(),
+})
 
 /** Starts one on loopback. */
 export async function startStubIssuer(): Promise<StubIssuer> {

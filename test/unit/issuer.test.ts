@@ -6,18 +6,11 @@ import type { Identified, IdentitySource } from '../../src/identity/identity.ts'
 import { openIssuer } from '../../src/identity/issuer.ts'
 import type { IssuerKeys } from '../../src/identity/issuer.ts'
 import { bearerSource } from '../../src/identity/sources/bearer.ts'
-import { audience, startStubIssuer } from '../support/issuer.ts'
+import { openTokenVerifier } from '../../src/identity/token.ts'
+import { credentialsWith, issuerOptions, startStubIssuer } from '../support/issuer.ts'
 import type { StubIssuer } from '../support/issuer.ts'
 
-const optionsFor = (issuer: string) =>
-  ({
-    issuer,
-    audience: [audience],
-    algorithms: ['RS256'],
-    groupsClaim: 'groups',
-    groupPrefix: 'corp:',
-    clockTolerance: 5,
-  }) as const
+const optionsFor = (issuer: string) => issuerOptions(issuer, { groupPrefix: 'corp:' })
 
 describe("an issuer's keys", () => {
   let stub: StubIssuer
@@ -28,7 +21,9 @@ describe("an issuer's keys", () => {
     return keys
   }
   const ask = (keys: IssuerKeys, token: string): Promise<Identified> =>
-    bearerSource([keys], Date.now).identify({ header: () => [`Bearer ${token}`] })
+    bearerSource(openTokenVerifier({ issuers: [keys], clock: Date.now })).identify(
+      credentialsWith({ authorization: `Bearer ${token}` }),
+    )
 
   beforeEach(async () => {
     stub = await startStubIssuer()
@@ -91,7 +86,7 @@ describe("an issuer's keys", () => {
 
 describe('sources', () => {
   const source = (identified: Identified): IdentitySource => ({ name: 'bearer', identify: async () => identified })
-  const credentials = { header: () => [] }
+  const credentials = credentialsWith({})
   it('a refusal never falls through to a later source', async () => {
     const known = source({
       is: 'known',

@@ -233,9 +233,12 @@ describe('what is read', () => {
         {
           issuer: 'https://id.example.org',
           audience: ['bailiwick'],
+          clientIds: [],
           algorithms: ['RS256', 'ES256'],
+          acceptIdTokens: false,
           groupsClaim: 'groups',
           groupPrefix: '',
+          maxAge: 86_400,
           clockTolerance: 30,
         },
       ],

@@ -1,0 +1,62 @@
+import type { JSONWebKeySet } from 'jose'
+import { allowInsecureRequests, customFetch, discovery } from 'openid-client'
+import { boundedFetch } from './fetch.ts'
+import type { Fetch } from './fetch.ts'
+import type { IssuerOptions } from './issuer.ts'
+import { providerTimeout } from './limits.ts'
+
+const discoverEvery = 60 * 60_000
+
+/** Where the keys come from: a known address, or discovery, which is repeated now and then. */
+export function keySource({ issuer, keys }: IssuerOptions, clock: () => number): () => Promise<JSONWebKeySet> {
+  if (keys !== undefined) return () => fetchKeys(keys.url, boundedFetch(keys))
+  const fetch = boundedFetch()
+  let found: string | null = null
+  let foundAt = Number.NEGATIVE_INFINITY
+  return async () => {
+    if (found === null || clock() - foundAt > discoverEvery) {
+      try {
+        found = await discoverKeys(issuer, fetch)
+        foundAt = clock()
+      } catch (error) {
+        // The address that worked until now is better than none.
+        if (found === null) throw error
+      }
+    }
+    return fetchKeys(found, fetch)
+  }
+}
+
+async function fetchKeys(url: string, fetch: Fetch): Promise<JSONWebKeySet> {
+  const answer = await fetch(url, { headers: { accept: 'application/json' } })
+  if (answer.status !== 200) throw new Error(`the keys at ${url} were answered with status ${answer.status}`)
+  // Grafana Cloud, which signs elsewhere, answers {"keys":null} here.
+  const body: unknown = await answer.json().catch(() => null)
+  if (!isKeySet(body)) throw new Error(`the answer of ${url} is no JSON Web Key Set: is it the right address?`)
+  return body
+}
+
+const isKeySet = (body: unknown): body is JSONWebKeySet =>
+  typeof body === 'object' &&
+  body !== null &&
+  'keys' in body &&
+  Array.isArray(body.keys) &&
+  body.keys.every((key) => typeof key === 'object' && key !== null)
+
+/** The address of the provider's JWKS. The document's issuer must be the configured one, to the letter. */
+async function discoverKeys(issuer: string, fetch: Fetch): Promise<string> {
+  // The configuration lets plain http through for this machine only (RFC 8252 §8.3 reasons the same way).
+  const plain = issuer.startsWith('http:')
+  const found = await discovery(new URL(issuer), 'bailiwick', undefined, undefined, {
+    timeout: providerTimeout / 1000,
+    [customFetch]: fetch,
+    ...(plain ? { execute: [allowInsecureRequests] } : {}),
+  })
+  const metadata = found.serverMetadata()
+  if (metadata.issuer !== issuer) {
+    throw new Error(`the discovery document names the issuer ${metadata.issuer}, configured is ${issuer}`)
+  }
+  if (metadata.jwks_uri === undefined) throw new Error(`the discovery document of ${issuer} has no jwks_uri`)
+  if (!metadata.jwks_uri.startsWith('https:') && !plain) throw new Error(`the jwks_uri of ${issuer} is not https`)
+  return metadata.jwks_uri
+}
