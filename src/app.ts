@@ -2,15 +2,18 @@ import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import express from 'express'
+import { openSources } from './app/sources.ts'
 import { openAuditLog } from './audit/log.ts'
 import type { AuditLog } from './audit/log.ts'
 import type { Address, Config } from './config/config.ts'
+import { trustedProxies } from './gateway/client-address.ts'
 import { createGateway } from './gateway/gateway.ts'
 import type { Handler } from './gateway/gateway.ts'
 import { openIssuer } from './identity/issuer.ts'
 import type { IssuerKeys } from './identity/issuer.ts'
-import { bearerSource } from './identity/sources/bearer.ts'
-import { openTokenVerifier } from './identity/token.ts'
+import type { ResourceMetadata } from './identity/resource-metadata.ts'
+import { openDatasource } from './identity/sources/grafana.ts'
+import type { Datasource } from './identity/sources/grafana.ts'
 import { readPolicy } from './policy/files.ts'
 import type { Policy } from './policy/policy.ts'
 import type { Cluster } from './gateway/parts.ts'
@@ -36,6 +39,7 @@ export interface App {
 interface Parts {
   readonly audit: AuditLog
   readonly issuers: readonly IssuerKeys[]
+  readonly datasources: readonly Datasource[]
   readonly clusters: ReadonlyMap<string, Cluster>
   readonly policy: Policy
   readonly metrics: Metrics
@@ -56,7 +60,9 @@ export async function startApp(
   const inFlight = new Set<Promise<void>>()
   const handler = createGateway({
     ...parts,
-    sources: [bearerSource(openTokenVerifier({ issuers: parts.issuers, clock: Date.now }))],
+    metadata: describeResource(config),
+    trusted: trustedProxies(config.trustedProxies),
+    sources: openSources(config, parts, Date.now),
     policy: () => parts.policy,
     clock: () => new Date(),
     newId: randomUUID,
@@ -92,22 +98,35 @@ export async function startApp(
 function buildParts(config: Config, policy: Policy, log: Logger): Parts {
   const audit = openAuditLog({ dir: config.audit.directory, clock: () => new Date(), newId: randomUUID })
   const issuers = config.issuers.map((options) => openIssuer(options, Date.now))
+  const datasources = config.datasources.map((options) => openDatasource(options, Date.now))
   const metrics = createMetrics({
     audit() {
       const { state, queued, records } = audit.status()
       return { open: state === 'open', queued, records }
     },
     policy: () => policy,
-    issuers: () => issuers.map((issuer) => issuer.state()),
+    issuers: () => allKeys({ issuers, datasources }).map((keys) => keys.state()),
   })
   const clusters = new Map(
     config.clusters.map(({ name, prometheus, notices }) => [name, { upstream: openUpstream(prometheus), notices }]),
   )
-  return { audit, issuers, clusters, policy, metrics, log }
+  return { audit, issuers, datasources, clusters, policy, metrics, log }
 }
 
-async function stopParts({ audit, issuers, clusters }: Parts): Promise<void> {
-  for (const issuer of issuers) issuer.stop()
+/** The providers' keys, and those of each Grafana whose word is taken. */
+const allKeys = ({ issuers, datasources }: Pick<Parts, 'issuers' | 'datasources'>): readonly IssuerKeys[] => [
+  ...issuers,
+  ...datasources.flatMap(({ keys }) => keys ?? []),
+]
+
+/** What strangers are told: without a public URL, nothing. */
+function describeResource({ publicUrl, issuers, cli }: Config): ResourceMetadata | null {
+  if (publicUrl === null) return null
+  return { resource: publicUrl, authorizationServers: issuers.map(({ issuer }) => issuer), cli }
+}
+
+async function stopParts({ audit, clusters, ...parts }: Parts): Promise<void> {
+  for (const keys of allKeys(parts)) keys.stop()
   for (const { upstream } of clusters.values()) upstream.close()
   await audit.seal()
 }
@@ -136,7 +155,7 @@ function createClientServer(handler: Handler, inFlight: Set<Promise<void>>): Ser
 }
 
 /** Health and metrics, on a port of their own: no identity is asked for here. */
-function createAdmin({ audit, issuers, metrics }: Parts, state: { readonly stopping: boolean }): express.Express {
+function createAdmin({ audit, metrics, ...parts }: Parts, state: { readonly stopping: boolean }): express.Express {
   const app = express()
   app.disable('x-powered-by')
   app.get('/-/healthy', (_, response) => {
@@ -147,9 +166,9 @@ function createAdmin({ audit, issuers, metrics }: Parts, state: { readonly stopp
     const checks = {
       stopping: state.stopping,
       audit: status.state === 'open' ? 'open' : { state: status.state, failure: status.lastFailure ?? null },
-      issuers: issuers.map((issuer) => issuer.state()),
+      issuers: allKeys(parts).map((keys) => keys.state()),
     }
-    const keys = checks.issuers.some(({ keyAge }) => keyAge !== null)
+    const keys = parts.issuers.some((issuer) => issuer.state().keyAge !== null)
     response.status(!state.stopping && keys && status.state === 'open' ? 200 : 503).json(checks)
   })
   app.get('/metrics', async (_, response) => {

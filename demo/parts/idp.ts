@@ -10,6 +10,7 @@ import {
   type ResourceServer,
 } from 'oidc-provider'
 import { accessTokenByCodeFlow } from './code-flow.ts'
+import { devicePages } from './device-page.ts'
 import { loginPage } from './login-page.ts'
 import { close, listen, loopback } from './loopback.ts'
 import { memoryStore } from './idp-store.ts'
@@ -52,6 +53,15 @@ const hour = 3600
 // A public client, as a script on someone's own machine is one. Nobody listens on its redirect URI: the
 // script reads the code from the Location header.
 const callback = `http://${loopback}/callback`
+/** The public client of the gateway's own command line. */
+export const cliClientId = 'bailiwick-cli'
+const cliClient: ClientMetadata = {
+  client_id: cliClientId,
+  grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+  response_types: [],
+  redirect_uris: [],
+  token_endpoint_auth_method: 'none',
+}
 const scriptClient = { client_id: 'script', redirect_uris: [callback], token_endpoint_auth_method: 'none' } as const
 
 /**
@@ -137,7 +147,7 @@ function configuration(start: IdpStart): Configuration {
     adapter: memoryStore(),
     jwks: { keys: [signingKey('RS256'), signingKey('ES256')] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
-    clients: [scriptClient, ...(start.clients ?? [])],
+    clients: [scriptClient, cliClient, ...(start.clients ?? [])],
     scopes: ['openid', 'profile', 'email'],
     claims: { openid: ['sub'], profile: ['name', 'groups'], email: ['email', 'email_verified'] },
     // A gateway that logs people in reads their groups from the ID token.
@@ -157,11 +167,20 @@ function configuration(start: IdpStart): Configuration {
       AccessToken: (_context, token) => token.resourceServer?.accessTokenTTL ?? hour,
       IdToken: hour,
       Interaction: hour,
+      DeviceCode: hour / 6,
+      RefreshToken: 12 * hour,
       Session: 12 * hour,
       Grant: 12 * hour,
     },
+    issueRefreshToken: async (_context, client) => client.grantTypeAllowed('refresh_token'),
     features: {
       devInteractions: { enabled: false },
+      deviceFlow: devicePages,
+      revocation: {
+        enabled: true,
+        allowedPolicy: async (_context, client, token) => token.clientId === client.clientId,
+      },
+      introspection: { enabled: true, allowedPolicy: async () => true },
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => true,

@@ -30,7 +30,8 @@ export interface DecisionEntry {
   readonly received: string
   /** `null`: nobody known. */
   readonly who: Who | null
-  readonly from: { readonly peer: string; readonly userAgent?: string }
+  /** `client`: what a trusted proxy says of the address; `peer` is who connected. */
+  readonly from: { readonly peer: string; readonly client?: string; readonly userAgent?: string }
   /** Headers that any client can forge (dashboard, panel, rule): context, never identity. */
   readonly claimed?: Readonly<Record<string, string>>
   readonly cluster: string | null

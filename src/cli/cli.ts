@@ -3,10 +3,19 @@ import { checkConfig } from './check-config.ts'
 import { UsageError, readGiven } from './command.ts'
 import type { Command, Terminal } from './command.ts'
 import { explain } from './explain.ts'
+import { login, logout } from './login.ts'
 import { serve } from './serve.ts'
+import { token } from './token.ts'
 
 /** Every command, in the order in which the help names them. */
-export const commands: Readonly<Record<string, Command>> = { serve, 'check-config': checkConfig, explain }
+export const commands: Readonly<Record<string, Command>> = {
+  serve,
+  'check-config': checkConfig,
+  explain,
+  login,
+  token,
+  logout,
+}
 
 /** What `bailiwick --help` prints. */
 export const help = `bailiwick: an identity-aware query gateway for Linkerd's Prometheus
@@ -17,6 +26,9 @@ Commands:
   serve          run the gateway
   check-config   check a configuration and its policy, and say what is wrong
   explain        show what a query becomes under a scope
+  login          log in to a gateway, with a browser on any device
+  token          print a fresh access token of that login
+  logout         end that login
 
 Options:
   --help         what a command does and takes; also: bailiwick <command> --help

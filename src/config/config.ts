@@ -3,16 +3,20 @@ import { dirname, resolve } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import type { IssuerOptions } from '../identity/issuer.ts'
+import type { CliClient } from '../identity/resource-metadata.ts'
+import type { DatasourceOptions } from '../identity/sources/grafana.ts'
 import type { PolicyOptions } from '../policy/files.ts'
 import type { UpstreamOptions } from '../prometheus/upstream.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 import type { LogOptions } from '../telemetry/log.ts'
+import { upstreamOptions } from './clusters.ts'
+import { checkDatasources, toDatasource } from './datasources.ts'
 import { toIssuer } from './issuers.ts'
 import { schema } from './schema.ts'
 import type { Settings } from './schema.ts'
 import { missingSecret, putSecrets } from './secrets.ts'
-import type { Environment } from './secrets.ts'
+import type { Environment, SecretFiles } from './secrets.ts'
 
 /** A host and a port to listen on. */
 export interface Address {
@@ -34,8 +38,14 @@ export interface Config {
   readonly publicUrl: string | null
   readonly listen: Address
   readonly admin: Address
+  /** Addresses and CIDR ranges of proxies whose `X-Forwarded-For` counts. */
+  readonly trustedProxies: readonly string[]
   readonly clusters: readonly ClusterOptions[]
   readonly issuers: readonly IssuerOptions[]
+  /** How people's own programs log in; null where they cannot. */
+  readonly cli: CliClient | null
+  /** Datasources of Grafana. */
+  readonly datasources: readonly DatasourceOptions[]
   readonly policy: PolicyOptions
   readonly audit: { readonly directory: string }
   readonly log: LogOptions
@@ -51,7 +61,7 @@ export function loadConfig(file: string, environment: Environment = process.env)
   const base = dirname(resolve(file))
   const read = readYaml(file)
   if (!read.ok) return read
-  const { value, problems } = putSecrets(read.value, base, environment)
+  const { value, problems, files } = putSecrets(read.value, base, environment)
   const checked = schema.safeParse(value)
   if (!checked.success) {
     const issues = checked.error.issues
@@ -61,7 +71,7 @@ export function loadConfig(file: string, environment: Environment = process.env)
     return fail([...problems, ...issues])
   }
   const all = problems.length > 0 ? problems : crossCheck(checked.data)
-  return all.length > 0 ? fail(all) : ok(toConfig(checked.data, base))
+  return all.length > 0 ? fail(all) : ok(toConfig(checked.data, base, files))
 }
 
 function readYaml(file: string): Result<unknown, readonly string[]> {
@@ -125,6 +135,13 @@ function crossCheck({ clusters, identity, listen, admin }: Settings): readonly s
     ...repeated(identity.issuers.map(({ issuer }) => issuer)).map(
       ([first, again]) => `identity.issuers[${again}].issuer: is identity.issuers[${first}] again: merge the two`,
     ),
+    ...(identity.cli !== undefined && !identity.issuers.some(({ issuer }) => issuer === identity.cli?.issuer)
+      ? ['identity.cli.issuer: is none of identity.issuers: its tokens would be refused']
+      : []),
+    ...(identity.issuers.filter(({ introspection }) => introspection !== undefined).length > 1
+      ? ['identity.issuers: more than one has introspection: an opaque token does not say whose it is, keep one']
+      : []),
+    ...checkDatasources(identity),
     ...(listen.port !== 0 && listen.port === admin.port && listen.host === admin.host
       ? ['admin: must not be the same address as listen: choose another port']
       : []),
@@ -135,18 +152,21 @@ function crossCheck({ clusters, identity, listen, admin }: Settings): readonly s
 const repeated = (names: readonly string[]): readonly (readonly [first: number, again: number])[] =>
   names.map((name, index) => [names.indexOf(name), index] as const).filter(([first, again]) => first !== again)
 
-function toConfig(settings: Settings, base: string): Config {
+function toConfig(settings: Settings, base: string, files: SecretFiles): Config {
   const { policy, identity, clusters } = settings
   return {
     publicUrl: settings.publicUrl?.replace(/\/+$/, '') ?? null,
     listen: settings.listen,
     admin: settings.admin,
-    clusters: clusters.map(({ name, notices, prometheus: { url, timeout, bearerToken } }) => ({
+    trustedProxies: settings.trustedProxies ?? [],
+    clusters: clusters.map(({ name, notices, prometheus }, index) => ({
       name,
       notices,
-      prometheus: { url, timeout, ...(bearerToken === undefined ? {} : { bearerToken }) },
+      prometheus: upstreamOptions(prometheus, `clusters[${index}].prometheus`, files),
     })),
     issuers: identity.issuers.map(toIssuer),
+    cli: identity.cli === undefined ? null : { ...identity.cli, parameters: identity.cli.parameters ?? {} },
+    datasources: (identity.datasources ?? []).map(toDatasource),
     policy: { model: resolve(base, policy.model), rules: policy.rules.map((file) => resolve(base, file)) },
     audit: { directory: resolve(base, settings.audit.directory) },
     log: settings.log,

@@ -30,15 +30,17 @@ export const issuer = settings({
   nameClaim: nonEmpty.optional(),
   maxAge: duration.prefault('24h'),
   clockTolerance: duration.prefault('30s'),
+  introspection: settings({ clientId: nonEmpty, clientSecret: nonEmpty }).optional(),
 })
 
 /** What the identity room is told of an issuer. */
 export const toIssuer = (written: z.output<typeof issuer>): IssuerOptions => {
-  const { tokenTypes, clientIds = [], nameClaim, maxAge, clockTolerance, ...rest } = written
+  const { tokenTypes, clientIds = [], nameClaim, introspection, maxAge, clockTolerance, ...rest } = written
   return {
     ...rest,
     clientIds,
     ...(tokenTypes === undefined ? {} : { tokenTypes }),
+    ...(introspection === undefined ? {} : { introspection }),
     ...(nameClaim === undefined ? {} : { nameClaim }),
     maxAge: maxAge / 1000,
     clockTolerance: clockTolerance / 1000,

@@ -1,7 +1,10 @@
 import { z } from 'zod'
+import { cliClient } from './cli-client.ts'
 import { cluster } from './clusters.ts'
+import { datasource } from './datasources.ts'
 import { issuer } from './issuers.ts'
-import { address, duration, listOf, nonEmpty, settings, url } from './values.ts'
+import { login } from './login.ts'
+import { address, duration, listOf, nonEmpty, range, settings, url } from './values.ts'
 
 /**
  * The whole file; `docs/configuration.md` says what each setting does. Unknown keys are errors: a misspelt setting must
@@ -11,8 +14,14 @@ export const schema = settings({
   publicUrl: url.optional(),
   listen: address.prefault('127.0.0.1:9080'),
   admin: address.prefault('127.0.0.1:9081'),
+  trustedProxies: listOf(range, 'address or range').optional(),
   clusters: listOf(cluster, 'cluster'),
-  identity: settings({ issuers: listOf(issuer, 'issuer') }),
+  identity: settings({
+    issuers: listOf(issuer, 'issuer'),
+    cli: cliClient.optional(),
+    login: login.optional(),
+    datasources: listOf(datasource, 'datasource').optional(),
+  }),
   policy: settings({ model: nonEmpty, rules: listOf(nonEmpty, 'file') }),
   audit: settings({ directory: nonEmpty }),
   log: settings({

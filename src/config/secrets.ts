@@ -9,7 +9,12 @@ export interface WithSecrets {
   readonly value: unknown
   /** A sentence each, beginning with the key. */
   readonly problems: readonly string[]
+  /** The files behind the values, by setting (`clusters[0].prometheus.bearerToken`), for whoever reads one again. */
+  readonly files: SecretFiles
 }
+
+/** Absolute paths by setting. */
+export type SecretFiles = ReadonlyMap<string, string>
 
 /** Stands where a secret could not be had, so that the rest of the file can still be checked. */
 export const missingSecret = 'missing'
@@ -18,6 +23,7 @@ interface Context {
   readonly base: string
   readonly environment: Environment
   readonly problems: string[]
+  readonly files: Map<string, string>
 }
 
 /**
@@ -26,8 +32,8 @@ interface Context {
  * content is taken to the letter: `${NAME}` in it means nothing.
  */
 export function putSecrets(value: unknown, base: string, environment: Environment): WithSecrets {
-  const problems: string[] = []
-  return { value: put(value, '', { base, environment, problems }), problems }
+  const context: Context = { base, environment, problems: [], files: new Map() }
+  return { value: put(value, '', context), problems: context.problems, files: context.files }
 }
 
 function put(value: unknown, at: string, context: Context): unknown {
@@ -56,13 +62,15 @@ function fillVariables(text: string, at: string, { environment, problems }: Cont
   })
 }
 
-function readSecret(file: unknown, at: string, { base, problems }: Context): string {
-  if (typeof file !== 'string') {
+function readSecret(written: unknown, at: string, { base, problems, files }: Context): string {
+  if (typeof written !== 'string') {
     problems.push(`${at}: must be the path of a file`)
     return missingSecret
   }
+  const file = resolve(base, written)
+  files.set(at.slice(0, -'_file'.length), file)
   try {
-    return readFileSync(resolve(base, file), 'utf8').replace(/\r?\n$/, '')
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
   } catch (error) {
     // The error's own message has the path, where somebody may have written the secret itself.
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'

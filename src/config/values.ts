@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 
 /** A list with at least one entry; `what` is what an entry is called. */
@@ -43,6 +44,13 @@ export const address = z
     return { host: written.slice(0, colon).replaceAll(/[[\]]/g, ''), port: Number(written.slice(colon + 1)) }
   })
   .refine(({ port }) => port <= 65_535, 'the port must be at most 65535')
+
+/** An IP address, or a range of them. */
+export const range = text.refine((written) => {
+  const [address = '', prefix = '0', ...more] = written.split('/')
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+  return more.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= most
+}, 'must be an IP address or a range such as 10.0.0.0/8')
 
 function isBare(written: string): boolean {
   if (!URL.canParse(written)) return true

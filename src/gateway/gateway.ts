@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { identify } from '../identity/identity.ts'
+import { metadataPath } from '../identity/resource-metadata.ts'
 import { findEndpoint } from '../prometheus/endpoints.ts'
 import type { FoundEndpoint, Treatment } from '../prometheus/endpoints.ts'
 import { readParams } from '../prometheus/params.ts'
@@ -7,6 +8,7 @@ import { rewrite } from '../prometheus/rewrite.ts'
 import { readBody } from './body.ts'
 import type { BodyKind } from './body.ts'
 import { clustersPath, showClusters } from './clusters.ts'
+import { writeMetadata } from './metadata.ts'
 import { refuse, timed } from './parts.ts'
 import type { Cluster, GatewayParts } from './parts.ts'
 import type { Refusal } from './refusal.ts'
@@ -19,7 +21,10 @@ export type Handler = (request: IncomingMessage, response: ServerResponse) => Pr
 /** The one path a query takes. The handler never rejects. */
 export function createGateway(parts: GatewayParts): Handler {
   return async (request, response) => {
-    const visit = beginVisit(request, response, parts.newId(), parts.clock())
+    if (parts.metadata !== null && request.method === 'GET' && request.url === metadataPath) {
+      return writeMetadata(response, parts.metadata)
+    }
+    const visit = beginVisit(parts, request, response)
     try {
       await answer(parts, visit)
     } catch (error) {

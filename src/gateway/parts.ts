@@ -1,11 +1,14 @@
+import type { BlockList } from 'node:net'
 import type { AuditFailure, AuditLog } from '../audit/log.ts'
 import type { IdentitySource } from '../identity/identity.ts'
+import { metadataUrl } from '../identity/resource-metadata.ts'
+import type { ResourceMetadata } from '../identity/resource-metadata.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Upstream } from '../prometheus/upstream.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics, Step } from '../telemetry/metrics.ts'
 import { refusalToWire } from './refusal.ts'
-import type { Refusal } from './refusal.ts'
+import type { Refusal, RefusalContext } from './refusal.ts'
 import { writeError } from './reply.ts'
 import { decisionEntry } from './visit.ts'
 import type { Visit } from './visit.ts'
@@ -22,6 +25,10 @@ export interface GatewayParts {
   /** By name; the first is also answered at the root. */
   readonly clusters: ReadonlyMap<string, Cluster>
   readonly sources: readonly IdentitySource[]
+  /** What strangers are told about where to get a token; null where the gateway does not know its own URL. */
+  readonly metadata: ResourceMetadata | null
+  /** Whose word on the client's address counts. */
+  readonly trusted: BlockList
   /** The policy in force at this moment. A request asks once and keeps what it got. */
   readonly policy: () => Policy
   readonly audit: AuditLog
@@ -37,14 +44,14 @@ export async function refuse(parts: GatewayParts, visit: Visit, refusal: Refusal
   if (!recorded.ok) return writeUnrecorded(parts, visit, recorded.error)
   parts.metrics.request({ ...labels(visit), decision: 'deny', reason: refusal.is })
   parts.log.info({ request: visit.id, reason: refusal.is, ...labels(visit) }, 'refused')
-  parts.audit.note(writeError(visit, refusalToWire(refusal, contextOf(visit))))
+  parts.audit.note(writeError(visit, refusalToWire(refusal, contextOf(parts, visit))))
 }
 
 /** The one answer that is given without a record: that there is none to be had. */
 export function writeUnrecorded(parts: GatewayParts, visit: Visit, failure: AuditFailure): void {
   parts.metrics.request({ ...labels(visit), decision: 'deny', reason: 'audit_unavailable' })
   parts.log.error({ request: visit.id, failure }, 'no audit record could be kept: nothing was shown')
-  writeError(visit, refusalToWire({ is: 'audit_unavailable' }, contextOf(visit)))
+  writeError(visit, refusalToWire({ is: 'audit_unavailable' }, contextOf(parts, visit)))
 }
 
 /** Takes the time of a step. */
@@ -62,11 +69,9 @@ export const labels = ({ cluster, found }: Visit): { cluster: string; endpoint: 
 })
 
 /** What a refusal's message may say. */
-export const contextOf = ({
-  identity,
-  cluster,
-}: Visit): { name: string; groups: readonly string[]; cluster: string } => ({
+export const contextOf = ({ metadata }: GatewayParts, { identity, cluster }: Visit): RefusalContext => ({
   name: identity?.name ?? 'nobody',
   groups: identity?.groups ?? [],
   cluster: cluster ?? '',
+  metadata: metadata === null ? null : metadataUrl(metadata.resource),
 })

@@ -12,6 +12,8 @@ export type Refusal =
   | RewriteRefusal
   | { readonly is: 'audit_unavailable' }
   | { readonly is: 'upstream_unreachable' }
+  | { readonly is: 'upstream_untrusted' }
+  | { readonly is: 'upstream_rejected' }
   | { readonly is: 'upstream_timeout' }
   | { readonly is: 'upstream_unexpected' }
   | { readonly is: 'internal' }
@@ -29,10 +31,13 @@ export interface RefusalContext {
   readonly name: string
   readonly groups: readonly string[]
   readonly cluster: string
+  /** Where the caller's client can learn who issues tokens; null where that is not known. */
+  readonly metadata: string | null
 }
 
-// RFC 6750 §3. The realm says what the token is for.
-const challenge = 'Bearer realm="bailiwick"'
+/** RFC 6750 §3: the realm says what the token is for; RFC 9728 §5.1: the metadata, who issues one. */
+const challengeOf = ({ metadata }: RefusalContext): string =>
+  `Bearer realm="bailiwick"${metadata === null ? '' : `, resource_metadata="${metadata}"`}`
 
 /**
  * Status, error type and sentence of a refusal. 422 rather than 400 for what the caller can mend in the query: Grafana
@@ -56,13 +61,13 @@ export function refusalToWire(refusal: Refusal, context: RefusalContext): Wire {
       return wire(refusal.status, 'bad_data', refusal.message)
     case 'no_credentials':
       return wire(401, 'unauthorized', 'no credentials: send "Authorization: Bearer <token>"', {
-        'www-authenticate': challenge,
+        'www-authenticate': challengeOf(context),
       })
     case 'bad_credentials':
-      return credentialsToWire(refusal.refusal)
+      return credentialsToWire(refusal.refusal, context)
     case 'no_rights':
       return wire(403, 'forbidden', noRights(context), {
-        'www-authenticate': `${challenge}, error="insufficient_scope"`,
+        'www-authenticate': `${challengeOf(context)}, error="insufficient_scope"`,
       })
     case 'bad_parameter':
       return wire(422, 'bad_data', refusal.refusal.message)
@@ -76,19 +81,19 @@ export function refusalToWire(refusal: Refusal, context: RefusalContext): Wire {
     case 'audit_unavailable':
       return wire(503, 'unavailable', 'nothing is answered while no audit record can be kept: tell the operator')
     case 'upstream_unreachable':
-      return wire(502, 'unavailable', `the Prometheus of cluster ${context.cluster} cannot be reached: try again soon`)
+    case 'upstream_untrusted':
+    case 'upstream_rejected':
     case 'upstream_timeout':
-      return wire(504, 'timeout', `the Prometheus of cluster ${context.cluster} took too long: ask for less`)
     case 'upstream_unexpected':
-      return wire(502, 'unavailable', `the Prometheus of cluster ${context.cluster} answered with something else`)
+      return upstreamToWire(refusal.is, `the Prometheus of cluster ${context.cluster}`)
     case 'internal':
       return wire(500, 'internal', 'the gateway failed; its log says why')
   }
 }
 
-function credentialsToWire({ code, message }: IdentityRefusal): Wire {
+function credentialsToWire({ code, message }: IdentityRefusal, context: RefusalContext): Wire {
   const challenged = (error: string): Readonly<Record<string, string>> => ({
-    'www-authenticate': `${challenge}, error="${error}", error_description="${quotable(message)}"`,
+    'www-authenticate': `${challengeOf(context)}, error="${error}", error_description="${quotable(message)}"`,
   })
   switch (code) {
     case 'malformed_credentials':
@@ -97,6 +102,21 @@ function credentialsToWire({ code, message }: IdentityRefusal): Wire {
       return wire(401, 'unauthorized', message, challenged('invalid_token'))
     case 'issuer_unavailable':
       return wire(503, 'unavailable', message, { 'retry-after': '5' })
+  }
+}
+
+function upstreamToWire(is: Extract<Refusal['is'], `upstream_${string}`>, where: string): Wire {
+  switch (is) {
+    case 'upstream_unreachable':
+      return wire(502, 'unavailable', `${where} cannot be reached: try again soon`)
+    case 'upstream_untrusted':
+      return wire(502, 'unavailable', `${where} cannot be reached over TLS that both sides trust: tell the operator`)
+    case 'upstream_rejected':
+      return wire(502, 'unavailable', `${where} did not accept the gateway's own credentials: tell the operator`)
+    case 'upstream_timeout':
+      return wire(504, 'timeout', `${where} took too long: ask for less`)
+    case 'upstream_unexpected':
+      return wire(502, 'unavailable', `${where} answered with something else`)
   }
 }
 

@@ -11,7 +11,7 @@ import type { Extras } from './reply.ts'
 import { decisionEntry } from './visit.ts'
 import type { Visit } from './visit.ts'
 
-type Failure = UpstreamFailure | { readonly is: 'unexpected'; readonly detail: string }
+type Failure = UpstreamFailure | { readonly is: 'unexpected' | 'rejected'; readonly detail: string }
 
 /**
  * Asks Prometheus while the record is made durable (a query only reads, so asking early shows nothing), and lets no
@@ -22,8 +22,10 @@ export async function show(parts: GatewayParts, visit: Visit, cluster: Cluster, 
   const extras = extrasFor(visit, cluster, scoped)
   // What is changed on its way must come as it is; the gateway then compresses it itself.
   const gzip = extras.gzip && extras.infos.length === 0 && scoped.filter === undefined
+  const tell = (detail: string): void =>
+    parts.log.warn({ request: visit.id, detail, ...labels(visit) }, "the gateway's own credentials for this cluster")
   const ask = (request: ScopedRequest): ReturnType<Upstream['send']> =>
-    timed(parts, 'upstream', () => cluster.upstream.send(request, { gzip, signal: gone.signal }))
+    timed(parts, 'upstream', () => cluster.upstream.send(request, { gzip, signal: gone.signal, tell }))
   const answering = Promise.all([ask(scoped), scoped.names === undefined ? null : ask(scoped.names)])
   const recorded = await timed(parts, 'audit', () => parts.audit.append(decisionEntry(visit, { allowed: scoped })))
   if (!recorded.ok) {
@@ -108,7 +110,9 @@ function failureOf(visit: Visit, answered: Awaited<ReturnType<Upstream['send']>>
   if (!answered.ok) return answered.error
   if (visit.found !== null && isExpected(answered.value, visit.found)) return null
   const { status, contentType } = answered.value
-  return { is: 'unexpected', detail: `status ${status}, content type ${contentType}` }
+  const detail = `status ${status}, content type ${contentType}`
+  // The caller was let in by the gateway: it is the gateway that Prometheus, or what stands before it, turns away.
+  return { is: status === 401 || status === 403 ? 'rejected' : 'unexpected', detail }
 }
 
 /** The decision was to allow, and is on record as that; the outcome says that nothing came of it. */
@@ -119,5 +123,5 @@ function failUpstream(parts: GatewayParts, visit: Visit, failure: Failure): void
     return
   }
   parts.log.warn({ request: visit.id, failure: failure.is, detail: failure.detail, ...labels(visit) }, 'no answer')
-  parts.audit.note(writeError(visit, refusalToWire({ is: `upstream_${failure.is}` }, contextOf(visit))))
+  parts.audit.note(writeError(visit, refusalToWire({ is: `upstream_${failure.is}` }, contextOf(parts, visit))))
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { BlockList } from 'node:net'
 import type { DecisionEntry } from '../audit/record.ts'
 import type { Credentials, Identity } from '../identity/identity.ts'
 import type { Decision } from '../policy/policy.ts'
@@ -6,6 +7,7 @@ import { describeScope } from '../policy/scope.ts'
 import type { FoundEndpoint } from '../prometheus/endpoints.ts'
 import type { Params } from '../prometheus/params.ts'
 import type { ScopedRequest } from '../prometheus/rewrite.ts'
+import { clientAddress } from './client-address.ts'
 import { maxClaim } from './limits.ts'
 
 /** One request, and what has become known about it so far; the record is written from it. */
@@ -18,6 +20,8 @@ export interface Visit {
   readonly response: ServerResponse
   /** Aborts when the caller goes away before all is said; listened for from the first moment, lest it be missed. */
   readonly gone: AbortController
+  /** The client's address by the word of a trusted proxy; null where there is none. */
+  readonly client: string | null
   /** Path without the query string, as it came. */
   readonly path: string
   readonly urlQuery: string
@@ -28,8 +32,19 @@ export interface Visit {
   decision: Decision | null
 }
 
+/** What a visit begins with. */
+interface VisitParts {
+  readonly newId: () => string
+  readonly clock: () => Date
+  readonly trusted: BlockList
+}
+
 /** Splits the request target. What comes behind a `#` would never be sent by a real client; it stays in the path. */
-export function beginVisit(request: IncomingMessage, response: ServerResponse, id: string, received: Date): Visit {
+export function beginVisit(
+  { newId, clock, trusted }: VisitParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Visit {
   const target = request.url ?? ''
   const mark = target.indexOf('?')
   const gone = new AbortController()
@@ -37,12 +52,13 @@ export function beginVisit(request: IncomingMessage, response: ServerResponse, i
     if (!response.writableFinished) gone.abort()
   })
   return {
-    id,
-    received,
+    id: newId(),
+    received: clock(),
     began: performance.now(),
     request,
     response,
     gone,
+    client: clientAddress(request, trusted),
     path: mark < 0 ? target : target.slice(0, mark),
     urlQuery: mark < 0 ? '' : target.slice(mark + 1),
     cluster: null,
@@ -68,15 +84,32 @@ export const credentialsOf = ({ rawHeaders, socket }: IncomingMessage): Credenti
 /** Headers that any client can set to anything: good for the record, worthless as identity. */
 const claims = [
   'x-dashboard-uid',
+  'x-dashboard-title',
   'x-panel-id',
+  'x-panel-title',
+  'x-panel-plugin-id',
+  'x-query-group-id',
   'x-datasource-uid',
+  'x-grafana-user',
   'x-grafana-org-id',
+  'x-grafana-from-expr',
   'x-grafana-referer',
   'x-rule-uid',
+  'x-rule-name',
+  'x-rule-folder',
+  'x-rule-source',
+  'x-rule-type',
+  'x-rule-version',
+  'x-rule-origin',
   'fromalert',
   'x-forwarded-for',
   'traceparent',
 ] as const
+
+/** Tokens that prove something only behind a datasource's secret: the record says that they were sent, no more. */
+const tokens = ['x-id-token', 'x-grafana-id'] as const
+
+const notRecorded = '(not recorded)'
 
 /** The decision record of a visit; `allowed` is null for an answer of the gateway's own. */
 export function decisionEntry(
@@ -84,9 +117,10 @@ export function decisionEntry(
   outcome: { readonly allowed: ScopedRequest | null } | { readonly denied: string },
 ): DecisionEntry {
   const { request, identity, decision, found } = visit
-  const claimed = claims.flatMap((name) => {
+  const claimed = [...claims, ...tokens].flatMap((name) => {
     const value = request.headers[name]
-    return typeof value === 'string' ? [[name, value.slice(0, maxClaim)] as const] : []
+    if (typeof value !== 'string') return []
+    return [[name, tokens.some((token) => token === name) ? notRecorded : value.slice(0, maxClaim)] as const]
   })
   const userAgent = request.headers['user-agent']
   return {
@@ -96,6 +130,7 @@ export function decisionEntry(
     who: identity,
     from: {
       peer: request.socket.remoteAddress ?? 'unknown',
+      ...(visit.client === null ? {} : { client: visit.client }),
       ...(userAgent === undefined ? {} : { userAgent: userAgent.slice(0, maxClaim) }),
     },
     ...(claimed.length === 0 ? {} : { claimed: Object.fromEntries(claimed) }),
@@ -103,7 +138,7 @@ export function decisionEntry(
     method: request.method ?? '',
     endpoint: found?.name ?? null,
     path: visit.path,
-    asked: visit.asked.map(([name, value]) => [name, isKnown(visit, name) ? value : '(not recorded)'] as const),
+    asked: visit.asked.map(([name, value]) => [name, isKnown(visit, name) ? value : notRecorded] as const),
     because: decision?.because ?? [],
     scope: decision === null ? '' : describeScope(decision.scope),
     policy: decision?.policy ?? null,

@@ -39,6 +39,8 @@ export interface Credentials {
   header(name: string): readonly string[]
   /** The address at which the request reached this machine. */
   readonly localAddress: string
+  /** Has the answer set a cookie, by a whole `Set-Cookie` line; absent where nothing can be set. */
+  readonly setCookie?: (line: string) => void
 }
 
 /** One way to say who one is. */

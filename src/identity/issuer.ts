@@ -27,6 +27,8 @@ export interface IssuerOptions {
   readonly maxAge: number
   /** Seconds by which the issuer's clock and ours may differ. */
   readonly clockTolerance: number
+  /** The gateway's own account at the issuer, to ask what opaque tokens stand for (RFC 7662). */
+  readonly introspection?: { readonly clientId: string; readonly clientSecret: string }
   /** Where the keys are, for an issuer without discovery (Grafana, Kubernetes). */
   readonly keys?: KeysOptions
 }

@@ -1,9 +1,8 @@
 import type { JSONWebKeySet } from 'jose'
-import { allowInsecureRequests, customFetch, discovery } from 'openid-client'
 import { boundedFetch } from './fetch.ts'
 import type { Fetch } from './fetch.ts'
 import type { IssuerOptions } from './issuer.ts'
-import { providerTimeout } from './limits.ts'
+import { discoverProvider } from './provider.ts'
 
 const discoverEvery = 60 * 60_000
 
@@ -16,7 +15,7 @@ export function keySource({ issuer, keys }: IssuerOptions, clock: () => number):
   return async () => {
     if (found === null || clock() - foundAt > discoverEvery) {
       try {
-        found = await discoverKeys(issuer, fetch)
+        found = await discoverKeys(issuer)
         foundAt = clock()
       } catch (error) {
         // The address that worked until now is better than none.
@@ -43,20 +42,12 @@ const isKeySet = (body: unknown): body is JSONWebKeySet =>
   Array.isArray(body.keys) &&
   body.keys.every((key) => typeof key === 'object' && key !== null)
 
-/** The address of the provider's JWKS. The document's issuer must be the configured one, to the letter. */
-async function discoverKeys(issuer: string, fetch: Fetch): Promise<string> {
-  // The configuration lets plain http through for this machine only (RFC 8252 §8.3 reasons the same way).
-  const plain = issuer.startsWith('http:')
-  const found = await discovery(new URL(issuer), 'bailiwick', undefined, undefined, {
-    timeout: providerTimeout / 1000,
-    [customFetch]: fetch,
-    ...(plain ? { execute: [allowInsecureRequests] } : {}),
-  })
-  const metadata = found.serverMetadata()
-  if (metadata.issuer !== issuer) {
-    throw new Error(`the discovery document names the issuer ${metadata.issuer}, configured is ${issuer}`)
-  }
-  if (metadata.jwks_uri === undefined) throw new Error(`the discovery document of ${issuer} has no jwks_uri`)
-  if (!metadata.jwks_uri.startsWith('https:') && !plain) throw new Error(`the jwks_uri of ${issuer} is not https`)
-  return metadata.jwks_uri
+/** The address of the provider's JWKS. */
+async function discoverKeys(issuer: string): Promise<string> {
+  const { jwks_uri: keys } = (await discoverProvider({ issuer, clientId: 'bailiwick' })).serverMetadata()
+  if (keys === undefined) throw new Error(`the discovery document of ${issuer} has no jwks_uri`)
+  // Over plain http somebody on the way could put in keys of their own.
+  if (!keys.startsWith('https:') && issuer.startsWith('https:'))
+    throw new Error(`the jwks_uri of ${issuer} is not https`)
+  return keys
 }

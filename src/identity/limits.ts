@@ -12,3 +12,23 @@ export const providerTimeout = 5_000
 export const maxKeyAge = 86_400_000
 /** How much the remembered tokens may hold together: one for each token, and one for each of its groups. */
 export const maxRemembered = 200_000
+/** How many opaque tokens an issuer is asked about at the same time. */
+export const maxIntrospections = 16
+/** Most bytes of one cookie, name and value together: browsers take 4,096 with the attributes. */
+export const maxCookie = 3_800
+/** Most cookies over which a session is spread. Node reads 16 KiB of headers in all. */
+export const maxSessionCookies = 3
+/** Most logins that one browser may have under way: each is a cookie. */
+export const maxLoginsUnderWay = 4
+/** How long a login may take, in milliseconds. */
+export const maxLoginTime = 600_000
+/** For how long a session counts where the provider does not say, in milliseconds; and the longest, whatever it says. */
+export const vouched = { usual: 300_000, longest: 3_600_000 } as const
+/** Most withdrawals, and most logout tokens, that are kept in mind at a time. */
+export const maxKept = 100_000
+/** Most renewed sessions that are kept in mind at a time. */
+export const maxRenewals = 10_000
+/** Longest path to which somebody returns after a login, in characters. */
+export const maxReturnPath = 2_000
+/** The greatest age of a logout token, in seconds. OpenID Connect Back-Channel Logout §2.4 recommends two minutes. */
+export const maxLogoutTokenAge = 300

@@ -21,7 +21,7 @@ export interface TokenVerifier {
   verify(token: string, place: TokenPlace): Promise<Identified>
 }
 
-/** Says who an opaque token stands for; the answer's `expires` says for how long it may be remembered. */
+/** Says who an opaque token stands for. Never throws and never answers *absent*. */
 export type Introspect = (token: string) => Promise<Identified>
 
 /** What the verifier is made of. */
@@ -61,7 +61,10 @@ export function openTokenVerifier(parts: VerifierParts): TokenVerifier {
       const key = `${place.use} ${hash}`
       const known = remembered.find(key)
       if (known !== null) return { is: 'known', identity: { ...known, via: place.via } }
-      if (introspect !== undefined && place.use === 'access-token' && isOpaque(token)) return introspect(token)
+      if (introspect !== undefined && place.use === 'access-token' && isOpaque(token)) {
+        const said = await introspect(token)
+        return said.is === 'known' ? { is: 'known', identity: { ...said.identity, via: place.via } } : said
+      }
       const issuer = findIssuer(token, byIssuer)
       if (issuer === null) {
         return refused('invalid_token', 'the token is not a signed JWT of an issuer that this gateway trusts')

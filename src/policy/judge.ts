@@ -6,7 +6,7 @@ import type { Result } from '../result.ts'
 import { maxQuestions } from './limits.ts'
 import { matches, matchesAny, touches } from './patterns.ts'
 import type { Policy } from './policy.ts'
-import { actions } from './rules.ts'
+import { actions, serviceIssuer } from './rules.ts'
 import type { PolicyFile, Rule } from './rules.ts'
 import type { Scope } from './scope.ts'
 
@@ -79,6 +79,9 @@ function sample(rules: readonly Rule[], most: number): readonly Rule[] {
 function identityFor(subject: string): Identity {
   const nobody = { issuer: '', subject: '', name: '', groups: [], via: 'bearer' } as const
   if (subject.startsWith('group:')) return { ...nobody, groups: [subject.slice('group:'.length)] }
+  if (subject.startsWith('service:')) {
+    return { ...nobody, issuer: serviceIssuer, subject: subject.slice('service:'.length) }
+  }
   const [issuer = '', ...rest] = subject.slice('user:'.length).split('#')
   return { ...nobody, issuer, subject: rest.join('#') }
 }

@@ -5,7 +5,7 @@ import type { Result } from '../result.ts'
 import { judge, openJudge } from './judge.ts'
 import { maxDecisions } from './limits.ts'
 import { matches, matchesAny } from './patterns.ts'
-import { parseRules } from './rules.ts'
+import { parseRules, serviceIssuer } from './rules.ts'
 import type { Action, PolicyFile, Rule } from './rules.ts'
 import type { Scope } from './scope.ts'
 
@@ -43,11 +43,11 @@ export async function loadPolicy(
   return disagreements.length > 0 ? fail(disagreements) : ok(policy)
 }
 
-/** Everybody that an identity is, as policy subjects. */
-export const subjectsOf = ({ issuer, subject, groups }: Identity): readonly string[] => [
-  `user:${issuer}#${subject}`,
-  ...groups.map((group) => `group:${group}`),
-]
+/** Everybody that an identity is, as policy subjects. A service is itself and nothing else. */
+export const subjectsOf = ({ issuer, subject, groups }: Identity): readonly string[] =>
+  issuer === serviceIssuer
+    ? [`service:${subject}`]
+    : [`user:${issuer}#${subject}`, ...groups.map((group) => `group:${group}`)]
 
 function indexRules(rules: readonly Rule[], digest: string): Policy {
   const bySubject = new Map<string, Rule[]>()

@@ -1,4 +1,5 @@
 import { CsvError, parse } from 'csv-parse/sync'
+import type { services } from '../identity/identity.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 import { maxRules } from './limits.ts'
@@ -19,9 +20,12 @@ export const actions = [
 ] as const
 export type Action = (typeof actions)[number]
 
+/** The issuer of identities that are services. Providers are URLs, so no token can name it. */
+export const serviceIssuer: typeof services = 'service'
+
 /** One line of a policy file. */
 export interface Rule {
-  /** `group:<name>` or `user:<issuer>#<subject>` */
+  /** `group:<name>`, `user:<issuer>#<subject>` or `service:<subject>` */
   readonly subject: string
   /** A cluster's name, or a pattern with `*`. */
   readonly cluster: string
@@ -89,8 +93,8 @@ function parseRule(record: readonly string[], at: string): Result<Rule, string> 
   if (record.length !== 6) {
     return fail(`${record.length} columns instead of 6: p, subject, cluster, action, resource, effect`)
   }
-  if (!/^group:.+$/.test(subject) && !/^user:[^#]+#.+$/.test(subject)) {
-    return fail(`the subject "${subject}" is neither group:<name> nor user:<issuer>#<subject>`)
+  if (!/^(group:.+|service:.+|user:[^#]+#.+)$/.test(subject)) {
+    return fail(`the subject "${subject}" is neither group:<name> nor user:<issuer>#<subject> nor service:<subject>`)
   }
   if (!/^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/.test(cluster)) return fail(`"${cluster}" is not a cluster's name, or *`)
   const unknown = action.split('|').find((one) => !(actions as readonly string[]).includes(one))

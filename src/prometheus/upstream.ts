@@ -1,20 +1,21 @@
 import { IncomingMessage, ServerResponse, Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { Socket } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import { createProxyMiddleware, debugProxyErrorsPlugin, proxyEventsPlugin } from 'http-proxy-middleware'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 import { maxSockets } from './limits.ts'
 import type { ScopedRequest } from './rewrite.ts'
+import { openCredentials } from './upstream-auth.ts'
+import type { Tell, UpstreamAuth } from './upstream-auth.ts'
 
 /** Where a Prometheus is and how to speak to it. */
-export interface UpstreamOptions {
+export interface UpstreamOptions extends UpstreamAuth {
   /** Base URL; a path in it is put before every API path. */
   readonly url: string
   /** Milliseconds without a sign of life after which a request is given up. */
   readonly timeout: number
-  /** Sent to Prometheus as `Authorization: Bearer …`. The caller's own credentials never are. */
-  readonly bearerToken?: string
 }
 
 /** The beginning of an answer; the body is still under way. */
@@ -27,9 +28,9 @@ export interface UpstreamAnswer {
   abort(): void
 }
 
-/** Why there is no answer. `detail` is for the log, not for the caller. */
+/** Why there is no answer: `untrusted` is TLS that did not come about. `detail` is for the log, not for the caller. */
 export interface UpstreamFailure {
-  readonly is: 'unreachable' | 'timeout' | 'aborted'
+  readonly is: 'unreachable' | 'untrusted' | 'timeout' | 'aborted'
   readonly detail: string
 }
 
@@ -37,7 +38,7 @@ export interface UpstreamFailure {
 export interface Upstream {
   send(
     request: ScopedRequest,
-    options: { readonly gzip: boolean; readonly signal: AbortSignal },
+    options: { readonly gzip: boolean; readonly signal: AbortSignal; readonly tell: Tell },
   ): Promise<Result<UpstreamAnswer, UpstreamFailure>>
   close(): void
 }
@@ -54,15 +55,57 @@ interface Exchange {
 // A request that was never received from anywhere; its socket is never connected.
 const nowhere = new Socket()
 
+type Exchanges = WeakMap<IncomingMessage, Exchange>
+
 /**
  * Opens the door. `http-proxy-middleware` is given a request made here from the parsed values, and a response that
  * leads nowhere, so neither a header nor a byte of the client's can pass, and a failing answer cannot reach the client
  * before the gateway has decided about it.
  */
 export function openUpstream(options: UpstreamOptions): Upstream {
-  const exchanges = new WeakMap<IncomingMessage, Exchange>()
-  const Agent = options.url.startsWith('https:') ? HttpsAgent : HttpAgent
-  const agent = new Agent({ keepAlive: true, maxSockets, maxFreeSockets: maxSockets })
+  const exchanges: Exchanges = new WeakMap()
+  const credentials = openCredentials(options)
+  let line: Line | null = null
+  /** Connections made with a certificate that is no longer in force serve what is under way, and nothing else. */
+  function lineFor(context: SecureContext | null): Line {
+    if (line !== null && line.context === context) return line
+    line?.retire()
+    line = openLine(options, context, exchanges)
+    return line
+  }
+  return {
+    send: (request, { gzip, signal, tell }) =>
+      new Promise((resolve) => {
+        const surrogate = surrogateFor(request, gzip, credentials.headers(tell))
+        const { proxy } = lineFor(credentials.secureContext(tell))
+        const out = new ServerResponse(surrogate)
+        const exchange: Exchange = { out, timedOut: false, aborted: false, settle: resolve }
+        const abort = (): void => {
+          exchange.aborted = true
+          close(out)
+          resolve(fail({ is: 'aborted', detail: 'the caller went away' }))
+        }
+        signal.addEventListener('abort', abort, { once: true })
+        exchanges.set(surrogate, exchange)
+        // Its promise says nothing that the events above do not say.
+        void proxy(surrogate, out, () => {})
+        if (signal.aborted) abort()
+      }),
+    close: () => line?.agent.destroy(),
+  }
+}
+
+/** The library with its connections, which all show the same certificate. */
+interface Line {
+  readonly context: SecureContext | null
+  readonly agent: HttpAgent
+  readonly proxy: ReturnType<typeof createProxyMiddleware>
+  /** Closes what is idle, and the rest as soon as it is. */
+  retire(): void
+}
+
+function openLine(options: UpstreamOptions, context: SecureContext | null, exchanges: Exchanges): Line {
+  const agent = agentFor(options, context)
   const proxy = createProxyMiddleware({
     target: options.url,
     agent,
@@ -92,28 +135,30 @@ export function openUpstream(options: UpstreamOptions): Upstream {
       econnreset: (error, request) => fails(exchanges.get(request), error),
     },
   })
-  return {
-    send: (request, { gzip, signal }) =>
-      new Promise((resolve) => {
-        const surrogate = surrogateFor(request, gzip, options.bearerToken)
-        const out = new ServerResponse(surrogate)
-        const exchange: Exchange = { out, timedOut: false, aborted: false, settle: resolve }
-        const abort = (): void => {
-          exchange.aborted = true
-          close(out)
-          resolve(fail({ is: 'aborted', detail: 'the caller went away' }))
-        }
-        signal.addEventListener('abort', abort, { once: true })
-        exchanges.set(surrogate, exchange)
-        // Its promise says nothing that the events above do not say.
-        void proxy(surrogate, out, () => {})
-        if (signal.aborted) abort()
-      }),
-    close: () => agent.destroy(),
+  const retire = (): void => {
+    agent.maxFreeSockets = 0
+    for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
   }
+  return { context, agent, proxy, retire }
 }
 
-function surrogateFor(scoped: ScopedRequest, gzip: boolean, token?: string): IncomingMessage {
+function agentFor({ url, tls }: UpstreamOptions, secureContext: SecureContext | null): HttpAgent {
+  const pool = { keepAlive: true, maxSockets, maxFreeSockets: maxSockets }
+  if (new URL(url).protocol !== 'https:') return new HttpAgent(pool)
+  return new HttpsAgent({
+    ...pool,
+    // Said here, no environment variable switches it off.
+    rejectUnauthorized: true,
+    ...(secureContext === null ? {} : { secureContext }),
+    ...(tls?.serverName === undefined ? {} : { servername: tls.serverName }),
+  })
+}
+
+function surrogateFor(
+  scoped: ScopedRequest,
+  gzip: boolean,
+  credentials: Readonly<Record<string, string>>,
+): IncomingMessage {
   const { method, path, params } = scoped
   const form = new URLSearchParams(params.map(([name, value]): [string, string] => [name, value])).toString()
   const surrogate = new IncomingMessage(nowhere)
@@ -125,7 +170,7 @@ function surrogateFor(scoped: ScopedRequest, gzip: boolean, token?: string): Inc
   surrogate.headers = {
     'user-agent': 'bailiwick',
     'accept-encoding': gzip ? 'gzip' : 'identity',
-    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...credentials,
   }
   if (method === 'POST') {
     const body = scoped.body ?? Buffer.from(form)
@@ -159,9 +204,14 @@ function answerOf(body: IncomingMessage, out: ServerResponse): UpstreamAnswer {
 }
 
 function fails(exchange: Exchange | undefined, error: Error): void {
-  const is = exchange?.timedOut === true ? 'timeout' : 'unreachable'
-  exchange?.settle(fail({ is, detail: error.message }))
+  const code = 'code' in error ? String(error.code) : ''
+  const is = exchange?.timedOut === true ? 'timeout' : tlsCodes.test(code) ? 'untrusted' : 'unreachable'
+  exchange?.settle(fail({ is, detail: error.message === '' ? code : error.message }))
 }
+
+// Node's own, OpenSSL's, and those of certificates (https://nodejs.org/api/tls.html#x509-certificate-error-codes).
+const tlsCodes =
+  /^(EPROTO|ERR_(TLS|SSL|OSSL)_.*|(UNABLE_TO|CERT|CRL|ERROR_IN)_.*|(DEPTH_ZERO_)?SELF_SIGNED_CERT.*|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH)$/
 
 /** Tells the library that "the client" is gone: it then drops the connection to Prometheus. */
 function close(out: ServerResponse): void {

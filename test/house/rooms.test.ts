@@ -30,12 +30,13 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ['zod', 'yaml'],
     node: true,
   },
+  app: { may: ['identity'], types: ['config'], packages: [], node: true },
   'app.ts': {
-    may: ['config', 'identity', 'policy', 'prometheus', 'gateway', 'audit', 'telemetry'],
+    may: ['app', 'config', 'identity', 'policy', 'prometheus', 'gateway', 'audit', 'telemetry'],
     packages: ['express'],
     node: true,
   },
-  cli: { may: ['app.ts', 'config', 'policy', 'audit', 'promql', 'prometheus'], packages: [], node: true },
+  cli: { may: ['app.ts', 'config', 'identity', 'policy', 'audit', 'promql', 'prometheus'], packages: [], node: true },
   'main.ts': { may: ['cli'], packages: [], node: true },
 }
 
@@ -43,7 +44,7 @@ const rooms: Readonly<Record<string, Room>> = {
 const words: readonly (readonly [RegExp, readonly string[]])[] = [
   [/\bprocess\.env\b/, ['config']],
   [/\bprocess\.(argv|exit|exitCode)\b/, ['cli', 'main.ts']],
-  [/\bnew Date\(\)|\bDate\.now\b/, ['app.ts']],
+  [/\bnew Date\(\)|\bDate\.now\b/, ['app.ts', 'cli']],
 ]
 
 interface Import {

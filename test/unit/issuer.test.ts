@@ -5,6 +5,7 @@ import { identify } from '../../src/identity/identity.ts'
 import type { Identified, IdentitySource } from '../../src/identity/identity.ts'
 import { openIssuer } from '../../src/identity/issuer.ts'
 import type { IssuerKeys } from '../../src/identity/issuer.ts'
+import { maxKeyAge } from '../../src/identity/limits.ts'
 import { bearerSource } from '../../src/identity/sources/bearer.ts'
 import { openTokenVerifier } from '../../src/identity/token.ts'
 import { credentialsWith, issuerOptions, startStubIssuer } from '../support/issuer.ts'
@@ -77,6 +78,74 @@ describe("an issuer's keys", () => {
     const token = await stub.sign()
     for (let round = 0; round < 10; round += 1) await ask(keys, token)
     assert.ok(stub.fetches() <= 2, `${stub.fetches()} fetches`)
+  })
+  it('that rotated are fetched for the first token of the new key', async () => {
+    let now = Date.now()
+    const keys = openIssuer(optionsFor(stub.issuer), () => now)
+    opened.push(keys)
+    const before = await stub.sign()
+    assert.equal((await ask(keys, before)).is, 'known')
+    await stub.rotate()
+    now += 5_001
+    assert.equal((await ask(keys, await stub.sign())).is, 'known')
+    assert.equal(stub.fetches(), 2)
+  })
+  it('that the provider withdrew stop working at the next fetch, also for tokens that were remembered', async () => {
+    let now = Date.now()
+    const keys = openIssuer(optionsFor(stub.issuer), () => now)
+    opened.push(keys)
+    const verifier = openTokenVerifier({ issuers: [keys], clock: () => now })
+    const verify = (token: string): Promise<Identified> =>
+      verifier.verify(token, { use: 'access-token', via: 'bearer' })
+    const before = await stub.sign()
+    assert.equal((await verify(before)).is, 'known')
+    assert.equal((await verify(before)).is, 'known')
+    await stub.rotate()
+    now += 5_001
+    assert.equal(await keys.refresh(), true)
+    assert.equal((await verify(before)).is, 'refused')
+  })
+  it('are not asked for again by each of many tokens with unknown keys', async () => {
+    const keys = open()
+    await ask(keys, await stub.sign())
+    for (let round = 0; round < 50; round += 1) await ask(keys, await stub.sign({}, { kid: `unknown-${round}` }))
+    assert.equal(stub.fetches(), 1)
+  })
+  it('of 50 MB are given up at the limit', async () => {
+    stub.jwks = () => ({ status: 200, body: `{"keys":[{"kty":"RSA","n":"${'A'.repeat(50_000_000)}"}]}` })
+    const keys = open()
+    const said = await ask(keys, await stub.sign())
+    assert.equal(said.is, 'refused')
+    assert.equal(said.refusal.code, 'issuer_unavailable')
+    assert.match(keys.state().lastFailure ?? '', /larger than 1048576 bytes/)
+  })
+  it('are not followed to where a redirect points', async () => {
+    stub.jwks = () => ({ status: 302, body: '' })
+    const keys = open()
+    await assert.rejects(keys.keys(), /status 302/)
+  })
+  it('outlive an outage of a day, and no longer', async () => {
+    let now = Date.now()
+    const keys = openIssuer(optionsFor(stub.issuer), () => now)
+    opened.push(keys)
+    await keys.keys()
+    await stub.stop()
+    now += maxKeyAge
+    await keys.keys()
+    now += 1
+    await assert.rejects(keys.keys())
+  })
+  it('that go wrong in between leave the last good ones in force', async () => {
+    let now = Date.now()
+    const keys = openIssuer(optionsFor(stub.issuer), () => now)
+    opened.push(keys)
+    const token = await stub.sign()
+    await ask(keys, token)
+    stub.jwks = () => ({ status: 200, body: '{"keys":null}' })
+    now += 5_001
+    await keys.refresh()
+    assert.match(keys.state().lastFailure ?? '', /no JSON Web Key Set/)
+    assert.equal((await ask(keys, token)).is, 'known')
   })
   it('are not taken from a provider whose document names another issuer', async () => {
     const keys = open(`${stub.issuer}/other`)

@@ -228,6 +228,7 @@ describe('what is read', () => {
       publicUrl: null,
       listen: { host: '127.0.0.1', port: 9080 },
       admin: { host: '127.0.0.1', port: 9081 },
+      trustedProxies: [],
       clusters: [{ name: 'east', notices: true, prometheus: { url: 'http://prometheus:9090', timeout: 130_000 } }],
       issuers: [
         {
@@ -242,6 +243,8 @@ describe('what is read', () => {
           clockTolerance: 30,
         },
       ],
+      cli: null,
+      datasources: [],
       policy: { model: join(scratch, 'model.conf'), rules: [join(scratch, 'policy.csv')] },
       audit: { directory: join(scratch, 'audit') },
       log: { level: 'info' },

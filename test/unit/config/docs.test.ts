@@ -31,7 +31,8 @@ const optional: string[] = []
 /** Every setting of the schema that holds no further settings. */
 function leaves(node: unknown, path: string, required: boolean): readonly Row[] {
   const { type, properties, items, default: fallback, required: names = [] } = Object(node)
-  if (type === 'object') {
+  // A record of names that the operator chooses has no properties of its own.
+  if (type === 'object' && properties !== undefined) {
     const prefix = path === '' ? '' : `${path}.`
     if (!required && fallback === undefined) optional.push(prefix)
     return Object.entries(Object(properties)).flatMap(([key, inner]) =>
