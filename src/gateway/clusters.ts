@@ -24,7 +24,9 @@ export async function showClusters(parts: GatewayParts, visit: Visit): Promise<v
   if (!recorded.ok) return writeUnrecorded(parts, visit, recorded.error)
   parts.metrics.request({ cluster: '', endpoint: clustersPath, decision: 'allow', reason: '' })
   const data = mine.map(([name]) => ({ name, path: `${clustersPath}/${name}` }))
-  parts.audit.note(await writeWhole(visit, JSON.stringify({ status: 'success', data }), { infos: [], gzip: false }))
+  parts.audit.note(
+    await writeWhole(visit, 200, JSON.stringify({ status: 'success', data }), { infos: [], gzip: false }),
+  )
 }
 
 /** The rules behind a list of names: no series is shown, so the scope is none. */

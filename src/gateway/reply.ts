@@ -31,6 +31,8 @@ const errorTypes: Readonly<Record<AnswerType, readonly string[]>> = {
 
 const typeOf = ({ contentType }: UpstreamAnswer): string => contentType.split(';', 1)[0]?.trim().toLowerCase() ?? ''
 
+export const isJson = (answer: UpstreamAnswer): boolean => types.json.includes(typeOf(answer))
+
 /** Is this an answer that may be shown? Its type must be the endpoint's, or an error's, its coding one we asked for. */
 export function isExpected(answer: UpstreamAnswer, found: FoundEndpoint): boolean {
   const { status, contentEncoding } = answer
@@ -53,7 +55,7 @@ export async function writeAnswer(visit: Visit, answer: UpstreamAnswer, extras: 
   writeHead(visit, answer.status, answer.contentType)
   const plain = answer.contentEncoding === 'identity'
   // Only a JSON answer has a place for sentences; the end of any other one must not be touched.
-  const says = plain && answer.status === 200 && types.json.includes(typeOf(answer)) && extras.infos.length > 0
+  const says = plain && answer.status === 200 && isJson(answer) && extras.infos.length > 0
   const steps: Transform[] = says ? [addInfos(extras.infos)] : []
   if (plain && extras.gzip) steps.push(gzipper(visit))
   else if (!plain) visit.response.setHeader('content-encoding', answer.contentEncoding)
@@ -63,8 +65,8 @@ export async function writeAnswer(visit: Visit, answer: UpstreamAnswer, extras: 
 }
 
 /** Writes an answer that the gateway has whole. */
-export function writeWhole(visit: Visit, json: string, extras: Extras): Promise<OutcomeEntry> {
-  writeHead(visit, 200, 'application/json')
+export function writeWhole(visit: Visit, status: number, json: string, extras: Extras): Promise<OutcomeEntry> {
+  writeHead(visit, status, 'application/json')
   const steps: Transform[] = extras.infos.length > 0 ? [addInfos(extras.infos)] : []
   if (extras.gzip) steps.push(gzipper(visit))
   return stream(visit, Readable.from([Buffer.from(json)]), steps)
@@ -126,9 +128,12 @@ const outcomeOf = ({ id, response, began }: Visit, bytes: number, ended: Outcome
   ended,
 })
 
-/** Cuts at a whole character; the limit counts bytes. */
+/** Cuts at a whole character; the limit counts bytes as they are sent, with their escapes. */
 function cut(message: string): string {
-  if (Buffer.byteLength(message) <= maxMessage) return message
-  const bytes = Buffer.from(message).subarray(0, maxMessage)
-  return `${new TextDecoder().decode(bytes).replace(/\uFFFD+$/, '')} …`
+  const sent = (text: string): number => Buffer.byteLength(JSON.stringify(text)) - 2
+  if (sent(message) <= maxMessage) return message
+  const characters = [...message.slice(0, maxMessage)]
+  let size = 0
+  const end = characters.findIndex((character) => (size += sent(character)) > maxMessage)
+  return `${characters.slice(0, end < 0 ? undefined : end).join('')} …`
 }

@@ -1,12 +1,15 @@
+import { gunzipSync } from 'node:zlib'
 import { describeScope } from '../policy/scope.ts'
+import { readError } from '../prometheus/error.ts'
 import { filterAnswer } from '../prometheus/filter.ts'
-import { maxFiltered } from '../prometheus/limits.ts'
+import { maxError, maxFiltered } from '../prometheus/limits.ts'
 import type { ScopedRequest } from '../prometheus/rewrite.ts'
 import type { Upstream, UpstreamAnswer, UpstreamFailure } from '../prometheus/upstream.ts'
+import { takesGzip } from './accepts.ts'
 import { contextOf, labels, timed, writeUnrecorded } from './parts.ts'
 import type { Cluster, GatewayParts } from './parts.ts'
 import { refusalToWire } from './refusal.ts'
-import { isExpected, writeAnswer, writeError, writeWhole } from './reply.ts'
+import { isExpected, isJson, writeAnswer, writeError, writeWhole } from './reply.ts'
 import type { Extras } from './reply.ts'
 import { decisionEntry } from './visit.ts'
 import type { Visit } from './visit.ts'
@@ -41,16 +44,40 @@ export async function show(parts: GatewayParts, visit: Visit, cluster: Cluster, 
     return failUpstream(parts, visit, failure)
   }
   if (!answered.ok) return undefined
-  if (scoped.filter === undefined) return parts.audit.note(await writeAnswer(visit, answered.value, extras))
-  return showFiltered(parts, visit, scoped, [answered.value, ...(names?.ok === true ? [names.value] : [])], extras)
+  const { value: answer } = answered
+  if (answer.status >= 300 && isJson(answer)) return showError(parts, visit, answer, extras)
+  if (scoped.filter === undefined) return parts.audit.note(await writeAnswer(visit, answer, extras))
+  return showFiltered(parts, visit, scoped, [answer, ...(names?.ok === true ? [names.value] : [])], extras)
 }
 
 /** What the caller is told beside the answer, and whether they take gzip. */
 function extrasFor({ request, decision }: Visit, { notices }: Cluster, { notes, narrowed }: ScopedRequest): Extras {
-  const gzip = /\bgzip\b/.test(request.headers['accept-encoding']?.toString() ?? '')
+  const gzip = takesGzip(request)
   if (!notices || decision === null) return { infos: [], gzip }
   const infos = narrowed ? [...notes, `bailiwick: narrowed to ${describeScope(decision.scope)}`] : notes
   return { infos, gzip }
+}
+
+/**
+ * An error of Prometheus's says what the caller can mend. Only its words are passed on: whatever else comes under the
+ * status of an error was neither scoped by our matchers nor seen by a filter.
+ */
+async function showError(parts: GatewayParts, visit: Visit, answer: UpstreamAnswer, { gzip }: Extras): Promise<void> {
+  const error = readError(unpack(answer, await collect(answer, maxError)))
+  if (error === null) {
+    return failUpstream(parts, visit, { is: 'unexpected', detail: `status ${answer.status} without an error in it` })
+  }
+  return parts.audit.note(await writeWhole(visit, answer.status, error, { infos: [], gzip }))
+}
+
+/** The text of an error, which comes compressed where its answer would have. */
+function unpack({ contentEncoding }: UpstreamAnswer, body: Buffer | null): string | null {
+  if (body === null || contentEncoding !== 'gzip') return body?.toString('utf8') ?? null
+  try {
+    return gunzipSync(body, { maxOutputLength: maxError }).toString('utf8')
+  } catch {
+    return null
+  }
 }
 
 /** A filter sees the whole answer, up to a size; what it does not know, it refuses. */
@@ -64,8 +91,6 @@ async function showFiltered(
   const [answer] = answers
   const { decision } = visit
   if (answer === undefined || decision === null) return undefined
-  // An error of Prometheus's holds nothing to filter, and says what the caller can mend.
-  if (answer.status >= 300) return parts.audit.note(await writeAnswer(visit, answer, { ...extras, infos: [] }))
   // Without the names, everything would be taken out, and an empty answer be read as "there is nothing".
   const failed = answers.find(({ status }) => status >= 300)
   if (failed !== undefined) {
@@ -74,27 +99,27 @@ async function showFiltered(
   }
   const bodies: string[] = []
   for (const one of answers) {
-    const body = await collect(one)
+    const body = await collect(one, maxFiltered)
     if (body === null) {
       const detail = `an answer to be filtered broke off or is larger than ${maxFiltered} bytes`
       return failUpstream(parts, visit, { is: 'unexpected', detail })
     }
-    bodies.push(body)
+    bodies.push(body.toString('utf8'))
   }
   const filtered = filterAnswer(scoped, bodies, decision.scope)
   if (!filtered.ok) return failUpstream(parts, visit, { is: 'unexpected', detail: filtered.error })
-  return parts.audit.note(await writeWhole(visit, filtered.value, extras))
+  return parts.audit.note(await writeWhole(visit, 200, filtered.value, extras))
 }
 
-/** The whole body as text; null where it broke off or is too large. */
-async function collect(answer: UpstreamAnswer): Promise<string | null> {
+/** The whole body; null where it broke off or is too large. */
+async function collect(answer: UpstreamAnswer, most: number): Promise<Buffer | null> {
   const chunks: Buffer[] = []
   let size = 0
   try {
     for await (const chunk of answer.body) {
       const bytes = Buffer.from(chunk)
       size += bytes.length
-      if (size > maxFiltered) {
+      if (size > most) {
         answer.abort()
         return null
       }
@@ -103,7 +128,7 @@ async function collect(answer: UpstreamAnswer): Promise<string | null> {
   } catch {
     return null
   }
-  return answer.body.complete ? Buffer.concat(chunks).toString('utf8') : null
+  return answer.body.complete ? Buffer.concat(chunks) : null
 }
 
 function failureOf(visit: Visit, answered: Awaited<ReturnType<Upstream['send']>>): Failure | null {

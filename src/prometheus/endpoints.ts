@@ -86,7 +86,9 @@ export interface Endpoint {
 
 const range = { start: 'time', end: 'time' } as const
 const evaluation = { timeout: 'duration', limit: 'count', lookback_delta: 'duration', stats: 'stats' } as const
-const selection = { 'match[]': 'selector', ...range, limit: 'count' } as const
+// Grafana puts a datasource's "custom query parameters" on every request; the timeout is the one that people set.
+const idle = { timeout: 'ignored' } as const
+const selection = { 'match[]': 'selector', ...range, limit: 'count', ...idle } as const
 const search = {
   ...selection,
   'search[]': 'texts',
@@ -130,7 +132,7 @@ export const endpoints: Readonly<Record<UpstreamPath, Endpoint>> = {
   },
   '/api/v1/query_exemplars': {
     methods: both,
-    params: { query: 'query', ...range },
+    params: { query: 'query', ...range, ...idle },
     treatment: { scope: 'query', action: 'query' },
   },
   '/api/v1/format_query': { methods: both, params: { query: 'query' }, treatment: { scope: 'text' } },
@@ -174,6 +176,7 @@ export const endpoints: Readonly<Record<UpstreamPath, Endpoint>> = {
       exclude_alerts: 'flag',
       group_limit: 'count',
       group_next_token: 'word',
+      ...idle,
     },
     treatment: { scope: 'filter', action: 'rules', filter: 'rules' },
   },
@@ -189,12 +192,12 @@ export const endpoints: Readonly<Record<UpstreamPath, Endpoint>> = {
   },
   '/api/v1/metadata': {
     methods: get,
-    params: { limit: 'count', limit_per_metric: 'count', metric: 'text' },
+    params: { limit: 'count', limit_per_metric: 'count', metric: 'text', ...idle },
     treatment: { scope: 'filter', action: 'metadata', filter: 'metadata' },
   },
   '/api/v1/status/buildinfo': {
     methods: get,
-    params: {},
+    params: idle,
     treatment: { scope: 'public', because: 'the version of Prometheus; Grafana asks for it on "Save & test"' },
   },
   '/api/v1/targets/metadata': granted({ match_target: 'text', metric: 'text', limit: 'count' }),
@@ -226,7 +229,7 @@ export interface FoundEndpoint {
   readonly endpoint: Endpoint
 }
 
-const labelValues = /^\/api\/v1\/label\/([a-zA-Z_][a-zA-Z0-9_]{0,511})\/values$/
+const labelValues = /^\/api\/v1\/label\/([a-zA-Z_:][a-zA-Z0-9_:]{0,511})\/values$/
 
 /**
  * The endpoint of a request path, compared byte by byte: nothing is decoded, no case folded, no slash or dot collapsed,

@@ -23,3 +23,5 @@ export const readLimits: ReadLimits = {
   queries: 16,
   matchers: 64,
 }
+/** Largest error of Prometheus's that is passed on, in bytes. */
+export const maxError = 64 * 1024

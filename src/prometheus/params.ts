@@ -5,8 +5,9 @@ import type { Result } from '../result.ts'
 export type Params = readonly (readonly [name: string, value: string])[]
 
 /**
- * What a parameter may hold. `selector` and `texts` may be given more than once, the others once. Prometheus's own
- * readers are in its web/api/v1/api.go and search.go.
+ * What a parameter may hold. `selector` and `texts` may be given more than once, the others once. `ignored` is a duration
+ * that some clients send everywhere and Prometheus has no use for: it is not sent on. Prometheus's own readers are in its
+ * web/api/v1/api.go and search.go.
  */
 export type ParamKind =
   | 'query'
@@ -19,6 +20,7 @@ export type ParamKind =
   | 'word'
   | 'text'
   | 'texts'
+  | 'ignored'
 
 /** The parameters of an endpoint, by name. */
 export type ParamTable = Readonly<Record<string, ParamKind>>
@@ -44,10 +46,16 @@ const endsOfTime = String.raw`-292273086-05-16T16:47:06Z|292277025-08-18T07:12:5
 const duration = String.raw`(?:\d{1,20}y)?(?:\d{1,20}w)?(?:\d{1,20}d)?(?:\d{1,20}h)?(?:\d{1,20}m)?(?:\d{1,20}s)?(?:\d{1,20}ms)?`
 const text: readonly [RegExp, string] = [/^[^\p{Cc}\p{Cs}]{0,1000}$/u, 'a text of at most 1000 characters']
 
+const durationShape = new RegExp(`^(?:${number}|${duration})$`)
+const durationWords = 'a number of seconds or a duration such as 5m or 1h30m'
+
+/** Where two equal copies say no more than one: a client may add these to the URL and to the body. */
+const repeatable = new Set<ParamKind>(['duration', 'count', 'stats', 'ignored'])
+
 /** What a value must look like, and how to say so. Queries and selectors are left to the PromQL room. */
 const shapes: Readonly<Record<Exclude<ParamKind, 'query' | 'selector'>, readonly [RegExp, string]>> = {
   time: [new RegExp(`^(?:${number}|${goTime}|${endsOfTime})$`), 'a Unix time in seconds or an RFC 3339 time'],
-  duration: [new RegExp(`^(?:${number}|${duration})$`), 'a number of seconds or a duration such as 5m or 1h30m'],
+  duration: [durationShape, durationWords],
   count: [/^-?\d{1,18}$/, 'a whole number'],
   stats: [/^[a-z]{1,16}$/, 'the word "all"'],
   // What Go's strconv.ParseBool takes.
@@ -55,6 +63,7 @@ const shapes: Readonly<Record<Exclude<ParamKind, 'query' | 'selector'>, readonly
   word: [/^[\w-]{1,100}$/, 'a word'],
   text,
   texts: text,
+  ignored: [durationShape, durationWords],
 }
 
 /**
@@ -69,12 +78,13 @@ export const readParams = (urlQuery: string, body: string): Params => [
 /**
  * Checks a request's parameters against the endpoint's table: an unknown one, a single-valued one given twice (even if
  * one copy is empty), or a value of the wrong shape is refused. An empty value means "not given", as for Prometheus.
+ * Only of how long and how much, equal copies count as one: Grafana adds its custom parameters to the URL and the body.
  */
 export function checkParams(params: Params, table: ParamTable): Result<CheckedParams, ParamRefusal> {
   const single = new Map<string, string>()
   const selectors: string[] = []
   const lists: [string, string][] = []
-  const seen = new Set<string>()
+  const seen = new Map<string, string>()
   for (const [param, value] of params) {
     const kind = Object.hasOwn(table, param) ? table[param] : undefined
     if (kind === undefined) return fail({ param, message: unknownParam(param, table) })
@@ -82,15 +92,17 @@ export function checkParams(params: Params, table: ParamTable): Result<CheckedPa
       selectors.push(value)
       continue
     }
-    if (kind !== 'texts' && seen.has(param)) {
+    const before = kind === 'texts' ? undefined : seen.get(param)
+    if (before !== undefined && before === value && repeatable.has(kind)) continue
+    if (before !== undefined) {
       return fail({ param, message: `"${param}" was given more than once (URL and body count together): give it once` })
     }
-    seen.add(param)
+    seen.set(param, value)
     if (value === '' && kind !== 'query') continue
     const [shape, wanted] = kind === 'query' ? [/^/, ''] : shapes[kind]
     if (!shape.test(value)) return fail({ param, message: `"${param}" is not ${wanted}` })
     if (kind === 'texts') lists.push([param, value])
-    else single.set(param, value)
+    else if (kind !== 'ignored') single.set(param, value)
   }
   return ok({ single, selectors, lists })
 }

@@ -134,7 +134,7 @@ describe('refusals', () => {
       assert.match(assertEnvelope(text, headers['content-type']), /exactly one/)
     })
     it('another scheme', async () => {
-      assert.equal((await ask('Basic YWxpY2U6eA==')).status, 400)
+      assert.equal((await ask('Digest YWxpY2U6eA==')).status, 400)
     })
     it('and a token in the URL is not a credential', async () => {
       assert.equal((await ask(undefined, `/api/v1/query?query=up&access_token=${good}`)).status, 401)

@@ -40,6 +40,22 @@ describe('parameters', () => {
       assert.match(refusalOf(url, body), /more than once/)
     }
   })
+  it('of how long and how much may be given twice with the same value, as Grafana does with its custom parameters', () => {
+    const checked = check('timeout=30s&limit=5', 'query=up&timeout=30s&limit=5')
+    assert.ok(checked.ok)
+    assert.deepEqual([checked.value.single.get('timeout'), checked.value.single.get('limit')], ['30s', '5'])
+    assert.match(refusalOf('timeout=30s', 'timeout=30'), /more than once/)
+    assert.match(refusalOf('timeout=', 'timeout=30s'), /more than once/)
+    assert.match(refusalOf('query=up', 'query=up'), /more than once/)
+    assert.match(refusalOf('start=1', 'start=1'), /more than once/)
+  })
+  it('that Prometheus has no use for are checked, and not sent on', () => {
+    const { params } = endpoints['/api/v1/labels']
+    const checked = checkParams(readParams('timeout=30s&limit=1', ''), params)
+    assert.ok(checked.ok)
+    assert.deepEqual([...checked.value.single], [['limit', '1']])
+    assert.equal(checkParams(readParams('timeout=soon', ''), params).ok, false)
+  })
   it('that are unknown are refused by name, with those that are known', () => {
     assert.match(refusalOf('extra_label=x'), /unknown parameter "extra_label"; this endpoint takes: query, start/)
     for (const name of [
