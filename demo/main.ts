@@ -69,6 +69,7 @@ Who may see what (policies/policy.csv):
   carol   platform           every series, also the control plane's own
   dana    auditors           no metrics; she reads the audit record
 
+In a browser:              ${stage.url}/bailiwick/   (who am I, what may I see, and why)
 Grafana's datasource URL:  ${stage.url}/clusters/demo   (the first cluster also answers at ${stage.url})
 Prometheus behind it:      ${stage.prometheusUrl}   (in real life, nobody but the gateway reaches it)
 OIDC provider:             ${stage.issuer}

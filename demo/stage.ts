@@ -6,7 +6,7 @@ import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { gatewayConfig } from './parts/gateway-config.ts'
-import { startIdp } from './parts/idp.ts'
+import { gatewayClient, startIdp } from './parts/idp.ts'
 import type { RunningIdp } from './parts/idp.ts'
 import { writeHistory } from './parts/linkerd-history.ts'
 import { startLiveTargets } from './parts/live-targets.ts'
@@ -83,14 +83,20 @@ async function start(
   })
   stops.push(() => prometheus.stop())
 
-  const idp = await startIdp({ port: await portNear(ports.idp, 'the OIDC provider', tell), people, audience })
+  const url = `http://127.0.0.1:${port}`
+  const idp = await startIdp({
+    port: await portNear(ports.idp, 'the OIDC provider', tell),
+    people,
+    audience,
+    clients: [gatewayClient(url)],
+  })
   stops.push(() => idp.stop())
   tell(`The OIDC provider is ready on ${idp.issuer}`)
 
   const auditDir = join(dir, 'audit')
   const adminPort = await portNear(ports.admin, 'the gateway’s admin port', tell)
-  const config = { port, adminPort, clusters: { demo: prometheus.url }, issuer: idp.issuer, audience, auditDir }
-  const url = `http://127.0.0.1:${port}`
+  const clusters = { demo: prometheus.url }
+  const config = { port, adminPort, clusters, issuer: idp.issuer, audience, auditDir, loginClient: 'gateway' }
   const adminUrl = `http://127.0.0.1:${adminPort}`
   stops.push(await startGateway(dir, gatewayConfig(config), adminUrl))
   tell(`The gateway is ready on ${url}`)

@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import express from 'express'
+import { openBrowser } from './app/browser.ts'
 import { openSources } from './app/sources.ts'
+import type { Mesh } from './app/sources.ts'
 import { openAuditLog } from './audit/log.ts'
 import type { AuditLog } from './audit/log.ts'
 import type { Address, Config } from './config/config.ts'
@@ -11,6 +13,7 @@ import { createGateway } from './gateway/gateway.ts'
 import type { Handler } from './gateway/gateway.ts'
 import { openIssuer } from './identity/issuer.ts'
 import type { IssuerKeys } from './identity/issuer.ts'
+import { openMeshSelfTest } from './identity/mesh-self-test.ts'
 import type { ResourceMetadata } from './identity/resource-metadata.ts'
 import { openDatasource } from './identity/sources/grafana.ts'
 import type { Datasource } from './identity/sources/grafana.ts'
@@ -40,6 +43,7 @@ interface Parts {
   readonly audit: AuditLog
   readonly issuers: readonly IssuerKeys[]
   readonly datasources: readonly Datasource[]
+  readonly mesh: Mesh | null
   readonly clusters: ReadonlyMap<string, Cluster>
   readonly policy: Policy
   readonly metrics: Metrics
@@ -53,16 +57,21 @@ interface Parts {
 export async function startApp(
   config: Config,
   log: Logger = createLog(config.log),
+  clock: () => number = Date.now,
 ): Promise<Result<App, readonly string[]>> {
-  const policy = await readPolicy(config.policy)
+  const policy = await readPolicy(config.policy, Date.now)
   if (!policy.ok) return policy
   const parts = buildParts(config, policy.value, log)
   const inFlight = new Set<Promise<void>>()
+  const browser = openBrowser(config, { ...parts, policy: () => parts.policy, clock })
+  const { mesh } = parts
   const handler = createGateway({
     ...parts,
     metadata: describeResource(config),
     trusted: trustedProxies(config.trustedProxies),
-    sources: openSources(config, parts, Date.now),
+    sources: openSources(config, parts, clock, browser, mesh),
+    selfTest: mesh?.selfTest.receive ?? null,
+    pages: browser?.pages ?? null,
     policy: () => parts.policy,
     clock: () => new Date(),
     newId: randomUUID,
@@ -79,6 +88,7 @@ export async function startApp(
     return fail([`cannot listen: ${error instanceof Error ? error.message : String(error)}: choose another address`])
   }
   await recordPolicy(parts, config)
+  mesh?.selfTest.start()
   const app = { url: urlOf(server), adminUrl: urlOf(admin) }
   log.info({ ...app, policy: parts.policy.digest, clusters: [...parts.clusters.keys()] }, 'ready for requests')
   return ok({
@@ -110,7 +120,17 @@ function buildParts(config: Config, policy: Policy, log: Logger): Parts {
   const clusters = new Map(
     config.clusters.map(({ name, prometheus, notices }) => [name, { upstream: openUpstream(prometheus), notices }]),
   )
-  return { audit, issuers, datasources, clusters, policy, metrics, log }
+  return { audit, issuers, datasources, mesh: openMesh(config, log), clusters, policy, metrics, log }
+}
+
+/** Mesh identity is off until the gateway has seen that nobody can forge it: the log says so, and why. */
+function openMesh({ mesh: options }: Config, log: Logger): Mesh | null {
+  if (options === null) return null
+  const selfTest = openMeshSelfTest(options, ({ proven, lastFailure }) => {
+    if (lastFailure === null) log.info("the mesh's word on who calls counts: nothing forged came through")
+    else log.warn({ counts: proven, failure: lastFailure }, "the self-test of the mesh's word on who calls failed")
+  })
+  return { options, selfTest }
 }
 
 /** The providers' keys, and those of each Grafana whose word is taken. */
@@ -125,7 +145,8 @@ function describeResource({ publicUrl, issuers, cli }: Config): ResourceMetadata
   return { resource: publicUrl, authorizationServers: issuers.map(({ issuer }) => issuer), cli }
 }
 
-async function stopParts({ audit, clusters, ...parts }: Parts): Promise<void> {
+async function stopParts({ audit, clusters, mesh, ...parts }: Parts): Promise<void> {
+  mesh?.selfTest.stop()
   for (const keys of allKeys(parts)) keys.stop()
   for (const { upstream } of clusters.values()) upstream.close()
   await audit.seal()
@@ -167,6 +188,7 @@ function createAdmin({ audit, metrics, ...parts }: Parts, state: { readonly stop
       stopping: state.stopping,
       audit: status.state === 'open' ? 'open' : { state: status.state, failure: status.lastFailure ?? null },
       issuers: allKeys(parts).map((keys) => keys.state()),
+      ...(parts.mesh === null ? {} : { mesh: parts.mesh.selfTest.state() }),
     }
     const keys = parts.issuers.some((issuer) => issuer.state().keyAge !== null)
     response.status(!state.stopping && keys && status.state === 'open' ? 200 : 503).json(checks)

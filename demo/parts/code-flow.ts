@@ -7,7 +7,9 @@ export interface CodeFlow {
   readonly redirectUri: string
   /** The id of the person whose button is pressed. */
   readonly person: string
-  /** The resource the token is for (RFC 8707), which becomes its audience. */
+  /** The access token when absent. */
+  readonly wanted?: 'access_token' | 'id_token'
+  /** The resource the access token is for (RFC 8707), which becomes its audience. */
   readonly resource: string
   /** More parameters for the token endpoint. */
   readonly tokenParameters: Readonly<Record<string, string>>
@@ -16,10 +18,10 @@ export interface CodeFlow {
 /**
  * Logs in the way a browser and its client do together: an authorization code with PKCE (RFC 6749 §4.1, RFC 7636), over
  * the provider's own endpoints, with the login page's button pressed for the person.
- * @returns the access token
+ * @returns the token that is wanted
  * @throws Error with the provider's answer when a step does not lead to the next one
  */
-export async function accessTokenByCodeFlow(flow: CodeFlow): Promise<string> {
+export async function tokenByCodeFlow(flow: CodeFlow): Promise<string> {
   const verifier = randomBytes(32).toString('base64url')
   const state = randomBytes(16).toString('base64url')
   const metadata = await json(await fetch(`${flow.issuer}/.well-known/openid-configuration`))
@@ -47,7 +49,8 @@ export async function accessTokenByCodeFlow(flow: CodeFlow): Promise<string> {
   const grant = { grant_type: 'authorization_code', code, code_verifier: verifier, resource: flow.resource }
   const client = { client_id: flow.clientId, redirect_uri: flow.redirectUri }
   const body = new URLSearchParams({ ...grant, ...client, ...flow.tokenParameters })
-  return text(await json(await fetch(text(metadata, 'token_endpoint'), { method: 'POST', body })), 'access_token')
+  const tokens = await json(await fetch(text(metadata, 'token_endpoint'), { method: 'POST', body }))
+  return text(tokens, flow.wanted ?? 'access_token')
 }
 
 /** Follows one redirect per call and keeps the cookies, of which one login has too few to need their paths. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import { loopback } from './loopback.ts'
@@ -15,6 +16,8 @@ export interface GatewayConfig {
   readonly clockTolerance?: string
   /** Does an answer say that it was narrowed? The product's default when absent. */
   readonly notices?: boolean
+  /** The client id with which people log in with a browser; nobody does when absent. */
+  readonly loginClient?: string
   readonly level?: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -24,6 +27,7 @@ const policies = fileURLToPath(new URL('../../policies', import.meta.url))
 /** The text of a gateway's configuration file. */
 export const gatewayConfig = (options: GatewayConfig): string =>
   stringify({
+    ...(options.loginClient === undefined ? {} : { publicUrl: `http://${loopback}:${options.port}` }),
     listen: `${loopback}:${options.port}`,
     admin: `${loopback}:${options.adminPort}`,
     clusters: Object.entries(options.clusters).map(([name, url]) => ({
@@ -39,8 +43,16 @@ export const gatewayConfig = (options: GatewayConfig): string =>
           ...(options.clockTolerance === undefined ? {} : { clockTolerance: options.clockTolerance }),
         },
       ],
+      ...(options.loginClient === undefined ? {} : { login: loginOf(options.issuer, options.loginClient) }),
     },
     policy: { model: `${policies}/model.conf`, rules: [`${policies}/policy.csv`] },
     audit: { directory: options.auditDir },
     log: { level: options.level ?? 'info' },
   })
+
+/** The key is new with each file: sessions do not outlive the provider, whose keys are new at each start too. */
+const loginOf = (issuer: string, clientId: string) => ({
+  issuer,
+  clientId,
+  cookieKeys: [randomBytes(32).toString('base64url')],
+})

@@ -9,9 +9,9 @@ import {
   Provider,
   type ResourceServer,
 } from 'oidc-provider'
-import { accessTokenByCodeFlow } from './code-flow.ts'
+import { tokenByCodeFlow } from './code-flow.ts'
 import { devicePages } from './device-page.ts'
-import { loginPage } from './login-page.ts'
+import { loginPage, logoutPage } from './login-page.ts'
 import { close, listen, loopback } from './loopback.ts'
 import { memoryStore } from './idp-store.ts'
 import type { Person } from './people.ts'
@@ -34,6 +34,8 @@ export interface RunningIdp {
   readonly discoveryUrl: string
   /** A new access token (RFC 9068) for a person, out of a real login over HTTP. */
   token(personId: string, options?: TokenOptions): Promise<string>
+  /** A new ID token for a person: `aud` is `script`, the client that they logged in to. */
+  idToken(personId: string): Promise<string>
   stop(): Promise<void>
 }
 
@@ -46,7 +48,20 @@ export interface IdpStart {
   readonly audience: string
   /** Clients that log people in with a browser, as OpenID Connect registration describes them. */
   readonly clients?: readonly ClientMetadata[]
+  /** How long such a client may rely on a login before it must refresh, in seconds; an hour when absent. */
+  readonly loginLifetime?: number
 }
+
+/** A gateway on this machine as such a client: with refresh tokens, and told of logouts. */
+export const gatewayClient = (url: string): ClientMetadata => ({
+  client_id: 'gateway',
+  redirect_uris: [`${url}/bailiwick/callback`],
+  post_logout_redirect_uris: [`${url}/bailiwick/logged-out`],
+  backchannel_logout_uri: `${url}/bailiwick/back-channel-logout`,
+  backchannel_logout_session_required: true,
+  grant_types: ['authorization_code', 'refresh_token'],
+  token_endpoint_auth_method: 'none',
+})
 
 const hour = 3600
 
@@ -92,20 +107,22 @@ export async function startIdp(start: IdpStart): Promise<RunningIdp> {
     }
   }
 
+  const { client_id: clientId } = scriptClient
+  const script = { issuer, clientId, redirectUri: callback, resource: start.audience }
+  const idToken: RunningIdp['idToken'] = (person) =>
+    tokenByCodeFlow({ ...script, person, wanted: 'id_token', tokenParameters: {} })
   const token: RunningIdp['token'] = (person, options = {}) =>
-    accessTokenByCodeFlow({
-      issuer,
-      clientId: scriptClient.client_id,
-      redirectUri: callback,
+    tokenByCodeFlow({
+      ...script,
       person,
-      resource: options.audience ?? start.audience,
+      ...(options.audience === undefined ? {} : { resource: options.audience }),
       tokenParameters: {
         ...(options.expiresIn === undefined ? {} : { expires_in: String(options.expiresIn) }),
         ...(options.algorithm === undefined ? {} : { signing_alg: options.algorithm }),
       },
     })
   const discoveryUrl = `${issuer}/.well-known/openid-configuration`
-  return { issuer, port, discoveryUrl, token, stop: () => close(server) }
+  return { issuer, port, discoveryUrl, token, idToken, stop: () => close(server) }
 }
 
 /** The login page, and the press of one of its buttons. */
@@ -163,8 +180,11 @@ function configuration(start: IdpStart): Configuration {
       return person && claimsOf(person)
     },
     loadExistingGrant: grantWhatIsAsked,
+    rotateRefreshToken: true,
+    // The library's own refuses to call loopback addresses, which is right everywhere but in a demo that lives on them.
+    fetch: (url, { dispatcher: _guard, ...options } = {}) => fetch(url, options),
     ttl: {
-      AccessToken: (_context, token) => token.resourceServer?.accessTokenTTL ?? hour,
+      AccessToken: (_context, token) => token.resourceServer?.accessTokenTTL ?? start.loginLifetime ?? hour,
       IdToken: hour,
       Interaction: hour,
       DeviceCode: hour / 6,
@@ -175,6 +195,13 @@ function configuration(start: IdpStart): Configuration {
     issueRefreshToken: async (_context, client) => client.grantTypeAllowed('refresh_token'),
     features: {
       devInteractions: { enabled: false },
+      backchannelLogout: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (context, form) => {
+          context.body = logoutPage(form)
+        },
+      },
       deviceFlow: devicePages,
       revocation: {
         enabled: true,

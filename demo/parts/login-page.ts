@@ -35,6 +35,25 @@ export function loginPage(people: readonly Person[], action: string): string {
 `
 }
 
+/**
+ * The page that asks whether somebody wants to leave the identity provider too.
+ * @param form the provider's own form, which has an id and no button
+ */
+export const logoutPage = (form: string): string => `<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>Log out of the demo</title>
+</head>
+<body>
+  <h1>Log out of the identity provider as well?</h1>
+  ${form}
+  <p><button form="op.logoutForm" name="logout" value="yes">Log out</button></p>
+</body>
+</html>
+`
+
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',

@@ -21,6 +21,15 @@ export interface Who {
   readonly expires?: number
 }
 
+/** Where a request came from. */
+export interface From {
+  /** Who connected. */
+  readonly peer: string
+  /** What a trusted proxy says of the client's address. */
+  readonly client?: string
+  readonly userAgent?: string
+}
+
 /** What was asked, sent and decided. On stable storage before the first byte of the answer leaves. */
 export interface DecisionEntry {
   readonly kind: 'decision'
@@ -30,8 +39,7 @@ export interface DecisionEntry {
   readonly received: string
   /** `null`: nobody known. */
   readonly who: Who | null
-  /** `client`: what a trusted proxy says of the address; `peer` is who connected. */
-  readonly from: { readonly peer: string; readonly client?: string; readonly userAgent?: string }
+  readonly from: From
   /** Headers that any client can forge (dashboard, panel, rule): context, never identity. */
   readonly claimed?: Readonly<Record<string, string>>
   readonly cluster: string | null
@@ -50,6 +58,8 @@ export interface DecisionEntry {
   readonly reason?: string
   /** The rules that carried the decision, as `file:line`. */
   readonly because: readonly string[]
+  /** Why those of them that hold for a time only were made. */
+  readonly reasons?: readonly string[]
   /** The granted scope as text. */
   readonly scope: string
   /** Digest of the policy in force. */
@@ -64,6 +74,43 @@ export interface OutcomeEntry {
   readonly ms: number
   readonly bytes: number
   readonly ended: 'complete' | 'cut' | 'failed'
+}
+
+/** What the records of logins and logouts have in common. */
+interface SessionEvent {
+  /** Id of the request, also in its outcome. */
+  readonly request: string
+  readonly received: string
+  readonly from: From
+}
+
+/** Somebody logged in with a browser. On stable storage before the session's cookie leaves. */
+export interface LoginEntry extends SessionEvent {
+  readonly kind: 'login'
+  /** `credential` names the session, as it does in the decisions that follow. */
+  readonly who: Who
+}
+
+/** A login that did not come about. */
+export interface LoginFailedEntry extends SessionEvent {
+  readonly kind: 'login.failed'
+  readonly reason: string
+}
+
+/** A session ended before its time: by the person, or by the provider. */
+export interface LogoutEntry extends SessionEvent {
+  readonly kind: 'logout'
+  readonly how: 'local' | 'back-channel'
+  /** Whose session, for `local`. */
+  readonly who?: Who
+  /** What the provider withdrew, for `back-channel`; `sid` as the beginning of its SHA-256. */
+  readonly withdrawn?: { readonly issuer: string; readonly subject: string | null; readonly sid: string | null }
+}
+
+/** A logout that was not followed. */
+export interface LogoutFailedEntry extends SessionEvent {
+  readonly kind: 'logout.failed'
+  readonly reason: string
 }
 
 /** A policy came into force. */
@@ -133,7 +180,15 @@ export interface LogSealedEntry {
 }
 
 /** What the rest of the gateway hands in. */
-export type AuditEntry = DecisionEntry | OutcomeEntry | PolicyLoadedEntry | PolicyRejectedEntry
+export type AuditEntry =
+  | DecisionEntry
+  | OutcomeEntry
+  | LoginEntry
+  | LoginFailedEntry
+  | LogoutEntry
+  | LogoutFailedEntry
+  | PolicyLoadedEntry
+  | PolicyRejectedEntry
 
 /** What a segment can hold: the above, and what the log says about itself. */
 export type AnyEntry = AuditEntry | LogOpenedEntry | LogSealedEntry

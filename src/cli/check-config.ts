@@ -18,7 +18,7 @@ ${configHelp}`,
     const file = configFile(given)
     const config = loadConfig(file)
     if (!config.ok) return printProblems(terminal, file, config.error)
-    const policy = await readPolicy(config.value.policy)
+    const policy = await readPolicy(config.value.policy, Date.now)
     if (!policy.ok) return printProblems(terminal, file, policy.error)
     const { publicUrl, listen, admin, clusters, issuers, audit } = config.value
     const base = publicUrl ?? `http://${text(listen)}`

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { FollowedFiles } from '../prometheus/upstream-auth.ts'
 import type { UpstreamOptions } from '../prometheus/upstream.ts'
 import type { SecretFiles } from './secrets.ts'
-import { duration, settings, text, url } from './values.ts'
+import { bearerToken, certificates, duration, settings, text, url } from './values.ts'
 
 // RFC 7617 §2: the name ends at the first colon, and neither part has a control character.
 const basic = settings({
@@ -14,8 +14,8 @@ const basic = settings({
 
 // Checking certificates cannot be switched off: whoever is on the way could read every series.
 const tls = settings({
-  ca: text.refine(areCertificates, 'must be certificates in PEM form (-----BEGIN CERTIFICATE-----)').optional(),
-  cert: text.refine(areCertificates, 'must be certificates in PEM form (-----BEGIN CERTIFICATE-----)').optional(),
+  ca: certificates.optional(),
+  cert: certificates.optional(),
   key: text.refine(isKey, 'must be a private key in PEM form, without a passphrase').optional(),
   serverName: text.regex(/^[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?$/i, 'must be a host name').optional(),
 }).superRefine(({ cert, key, serverName }, context) => {
@@ -42,10 +42,7 @@ const prometheus = settings({
   url,
   // Above Prometheus's own query timeout of two minutes, so that it is Prometheus that says so.
   timeout: duration.refine((milliseconds) => milliseconds > 0, 'must be longer than 0').prefault('130s'),
-  // RFC 6750 §2.1: what a bearer token may consist of.
-  bearerToken: text
-    .regex(/^[\w~+/.-]+=*$/, 'must be a bearer token: letters, digits and -._~+/ with = at its end only')
-    .optional(),
+  bearerToken: bearerToken.optional(),
   basic: basic.optional(),
   tls: tls.optional(),
   tenant: tenant.optional(),
@@ -86,15 +83,6 @@ export function upstreamOptions(given: z.output<typeof prometheus>, at: string, 
     }),
   )
   return { ...given, ...(Object.keys(followedFiles).length === 0 ? {} : { files: followedFiles }) }
-}
-
-function areCertificates(pem: string): boolean {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
-  try {
-    return blocks.map((block) => new X509Certificate(block)).length > 0
-  } catch {
-    return false
-  }
 }
 
 function isKey(pem: string): boolean {

@@ -5,6 +5,7 @@ import type { z } from 'zod'
 import type { IssuerOptions } from '../identity/issuer.ts'
 import type { CliClient } from '../identity/resource-metadata.ts'
 import type { DatasourceOptions } from '../identity/sources/grafana.ts'
+import type { MeshOptions } from '../identity/sources/mesh.ts'
 import type { PolicyOptions } from '../policy/files.ts'
 import type { UpstreamOptions } from '../prometheus/upstream.ts'
 import { fail, ok } from '../result.ts'
@@ -13,6 +14,9 @@ import type { LogOptions } from '../telemetry/log.ts'
 import { upstreamOptions } from './clusters.ts'
 import { checkDatasources, toDatasource } from './datasources.ts'
 import { toIssuer } from './issuers.ts'
+import { checkLogin, toLogin } from './login.ts'
+import type { BrowserLogin } from './login.ts'
+import { checkMesh } from './mesh.ts'
 import { schema } from './schema.ts'
 import type { Settings } from './schema.ts'
 import { missingSecret, putSecrets } from './secrets.ts'
@@ -44,8 +48,12 @@ export interface Config {
   readonly issuers: readonly IssuerOptions[]
   /** How people's own programs log in; null where they cannot. */
   readonly cli: CliClient | null
+  /** How people log in with a browser; null where they cannot. */
+  readonly login: BrowserLogin | null
   /** Datasources of Grafana. */
   readonly datasources: readonly DatasourceOptions[]
+  /** Linkerd's mesh; null where its word does not count. */
+  readonly mesh: MeshOptions | null
   readonly policy: PolicyOptions
   readonly audit: { readonly directory: string }
   readonly log: LogOptions
@@ -127,7 +135,7 @@ const pathText = (path: readonly PropertyKey[]): string =>
     .replace(/^\./, '')
 
 /** What concerns several settings together. */
-function crossCheck({ clusters, identity, listen, admin }: Settings): readonly string[] {
+function crossCheck({ publicUrl, clusters, identity, listen, admin }: Settings): readonly string[] {
   return [
     ...repeated(clusters.map(({ name }) => name)).map(
       ([first, again]) => `clusters[${again}].name: is the name of clusters[${first}] already: choose another`,
@@ -141,7 +149,9 @@ function crossCheck({ clusters, identity, listen, admin }: Settings): readonly s
     ...(identity.issuers.filter(({ introspection }) => introspection !== undefined).length > 1
       ? ['identity.issuers: more than one has introspection: an opaque token does not say whose it is, keep one']
       : []),
+    ...(identity.login === undefined ? [] : checkLogin(identity.login, identity.issuers, publicUrl)),
     ...checkDatasources(identity),
+    ...(identity.mesh === undefined ? [] : checkMesh(listen)),
     ...(listen.port !== 0 && listen.port === admin.port && listen.host === admin.host
       ? ['admin: must not be the same address as listen: choose another port']
       : []),
@@ -154,6 +164,7 @@ const repeated = (names: readonly string[]): readonly (readonly [first: number, 
 
 function toConfig(settings: Settings, base: string, files: SecretFiles): Config {
   const { policy, identity, clusters } = settings
+  const issuers = identity.issuers.map((issuer, index) => toIssuer(issuer, `identity.issuers[${index}]`, files))
   return {
     publicUrl: settings.publicUrl?.replace(/\/+$/, '') ?? null,
     listen: settings.listen,
@@ -164,10 +175,16 @@ function toConfig(settings: Settings, base: string, files: SecretFiles): Config 
       notices,
       prometheus: upstreamOptions(prometheus, `clusters[${index}].prometheus`, files),
     })),
-    issuers: identity.issuers.map(toIssuer),
+    issuers,
     cli: identity.cli === undefined ? null : { ...identity.cli, parameters: identity.cli.parameters ?? {} },
+    login: identity.login === undefined ? null : toLogin(identity.login, issuers, settings.publicUrl ?? ''),
     datasources: (identity.datasources ?? []).map(toDatasource),
-    policy: { model: resolve(base, policy.model), rules: policy.rules.map((file) => resolve(base, file)) },
+    mesh: identity.mesh ?? null,
+    policy: {
+      ...policy,
+      model: resolve(base, policy.model),
+      rules: policy.rules.map((file) => resolve(base, file)),
+    },
     audit: { directory: resolve(base, settings.audit.directory) },
     log: settings.log,
     shutdown: settings.shutdown,

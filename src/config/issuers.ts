@@ -1,17 +1,15 @@
 import { z } from 'zod'
 import type { IssuerOptions } from '../identity/issuer.ts'
-import { duration, isSecure, listOf, nonEmpty, settings, text, url } from './values.ts'
+import { checkAudience, keys, tokenReview, withFiles } from './kubernetes.ts'
+import type { SecretFiles } from './secrets.ts'
+import { duration, listOf, nonEmpty, secureUrl, settings, text } from './values.ts'
+
+export { secureUrl } from './values.ts'
 
 // Asymmetric algorithms only: with HS256 whoever can check a token can also make one.
 export const algorithm = z.enum(
   ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'],
   { error: 'must be an asymmetric signature algorithm such as RS256 or ES256' },
-)
-
-/** A URL of a provider: nobody may be able to put in another answer on the way. */
-export const secureUrl = url.refine(
-  isSecure,
-  'must be https; plain http only on this machine (localhost, 127.0.0.1, [::1])',
 )
 
 /** An issuer of `identity.issuers`. */
@@ -31,17 +29,26 @@ export const issuer = settings({
   maxAge: duration.prefault('24h'),
   clockTolerance: duration.prefault('30s'),
   introspection: settings({ clientId: nonEmpty, clientSecret: nonEmpty }).optional(),
+  keys: keys.optional(),
+  tokenReview: tokenReview.optional(),
+}).superRefine((given, context) => {
+  for (const [index, message] of checkAudience(given)) {
+    context.addIssue({ code: 'custom', path: ['audience', index], message })
+  }
 })
 
-/** What the identity room is told of an issuer. */
-export const toIssuer = (written: z.output<typeof issuer>): IssuerOptions => {
-  const { tokenTypes, clientIds = [], nameClaim, introspection, maxAge, clockTolerance, ...rest } = written
+/** What the identity room is told of an issuer. `at` is the setting it comes from, such as `identity.issuers[0]`. */
+export function toIssuer(written: z.output<typeof issuer>, at: string, files: SecretFiles): IssuerOptions {
+  const { tokenTypes, clientIds = [], nameClaim, introspection, maxAge, clockTolerance, ...others } = written
+  const { keys: known, tokenReview: review, ...rest } = others
   return {
     ...rest,
     clientIds,
     ...(tokenTypes === undefined ? {} : { tokenTypes }),
     ...(introspection === undefined ? {} : { introspection }),
     ...(nameClaim === undefined ? {} : { nameClaim }),
+    ...(known === undefined ? {} : { keys: withFiles(known, `${at}.keys`, files) }),
+    ...(review === undefined ? {} : { tokenReview: withFiles(review, `${at}.tokenReview`, files) }),
     maxAge: maxAge / 1000,
     clockTolerance: clockTolerance / 1000,
   }

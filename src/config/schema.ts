@@ -4,6 +4,7 @@ import { cluster } from './clusters.ts'
 import { datasource } from './datasources.ts'
 import { issuer } from './issuers.ts'
 import { login } from './login.ts'
+import { mesh } from './mesh.ts'
 import { address, duration, listOf, nonEmpty, range, settings, url } from './values.ts'
 
 /**
@@ -21,8 +22,13 @@ export const schema = settings({
     cli: cliClient.optional(),
     login: login.optional(),
     datasources: listOf(datasource, 'datasource').optional(),
+    mesh: mesh.optional(),
   }),
-  policy: settings({ model: nonEmpty, rules: listOf(nonEmpty, 'file') }),
+  policy: settings({
+    model: nonEmpty,
+    rules: listOf(nonEmpty, 'file'),
+    profile: z.enum(['linkerd', 'istio'], { error: 'must be linkerd or istio' }).default('linkerd'),
+  }),
   audit: settings({ directory: nonEmpty }),
   log: settings({
     level: z.enum(['debug', 'info', 'warn', 'error'], { error: 'must be debug, info, warn or error' }).default('info'),

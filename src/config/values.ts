@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { z } from 'zod'
 
@@ -18,6 +19,24 @@ const webAddress = 'must be an http or https URL such as https://example.org'
 export const url = z
   .url({ protocol: /^https?$/, error: webAddress })
   .refine(isBare, 'must be a URL without a user name, password, query or fragment')
+
+/** A URL of a provider: nobody may be able to put in another answer on the way. */
+export const secureUrl = url.refine(
+  isSecure,
+  'must be https; plain http only on this machine (localhost, 127.0.0.1, [::1])',
+)
+
+// RFC 6750 §2.1: what a bearer token may consist of.
+export const bearerToken = text.regex(
+  /^[\w~+/.-]+=*$/,
+  'must be a bearer token: letters, digits and -._~+/ with = at its end only',
+)
+
+/** One certificate or several. */
+export const certificates = text.refine(
+  areCertificates,
+  'must be certificates in PEM form (-----BEGIN CERTIFICATE-----)',
+)
 
 /** The longest delay of a timer is 2^31-1 ms; a longer one would fire at once. */
 const maxHours = 596
@@ -51,6 +70,15 @@ export const range = text.refine((written) => {
   const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
   return more.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= most
 }, 'must be an IP address or a range such as 10.0.0.0/8')
+
+function areCertificates(pem: string): boolean {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
+  try {
+    return blocks.map((block) => new X509Certificate(block)).length > 0
+  } catch {
+    return false
+  }
+}
 
 function isBare(written: string): boolean {
   if (!URL.canParse(written)) return true

@@ -1,4 +1,4 @@
-import type { Decision } from '../policy/policy.ts'
+import type { Basis, Decision } from '../policy/policy.ts'
 import { actions } from '../policy/rules.ts'
 import { refuse, timed, writeUnrecorded } from './parts.ts'
 import type { GatewayParts } from './parts.ts'
@@ -30,7 +30,8 @@ export async function showClusters(parts: GatewayParts, visit: Visit): Promise<v
 }
 
 /** The rules behind a list of names: no series is shown, so the scope is none. */
-const rulesOf = (decisions: readonly Decision[]): Pick<Decision, 'scope' | 'because'> => ({
+const rulesOf = (decisions: readonly Decision[]): Omit<Basis, 'policy'> => ({
   scope: { kind: 'nothing' },
   because: [...new Set(decisions.flatMap(({ because }) => because))],
+  reasons: [...new Set(decisions.flatMap(({ reasons }) => reasons))],
 })

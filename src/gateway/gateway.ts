@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { identify } from '../identity/identity.ts'
+import { selfTestPath } from '../identity/mesh-self-test.ts'
 import { metadataPath } from '../identity/resource-metadata.ts'
 import { findEndpoint } from '../prometheus/endpoints.ts'
 import type { FoundEndpoint, Treatment } from '../prometheus/endpoints.ts'
@@ -9,6 +10,7 @@ import { readBody } from './body.ts'
 import type { BodyKind } from './body.ts'
 import { clustersPath, showClusters } from './clusters.ts'
 import { writeMetadata } from './metadata.ts'
+import { pagesFor, showPage } from './page.ts'
 import { refuse, timed } from './parts.ts'
 import type { Cluster, GatewayParts } from './parts.ts'
 import type { Refusal } from './refusal.ts'
@@ -24,6 +26,10 @@ export function createGateway(parts: GatewayParts): Handler {
     if (parts.metadata !== null && request.method === 'GET' && request.url === metadataPath) {
       return writeMetadata(response, parts.metadata)
     }
+    if (request.url === selfTestPath && parts.selfTest?.(credentialsOf(request)) === true) {
+      response.writeHead(204).end()
+      return
+    }
     const visit = beginVisit(parts, request, response)
     try {
       await answer(parts, visit)
@@ -38,13 +44,19 @@ export function createGateway(parts: GatewayParts): Handler {
 
 /** endpoint? → who? → may? → params → rewrite → audit(decision) → upstream → filter → response → audit(outcome) */
 async function answer(parts: GatewayParts, visit: Visit): Promise<void> {
+  const pages = pagesFor(parts, visit)
+  if (pages !== null) return showPage(parts, visit, pages)
   const routed = route(parts, visit)
-  if ('is' in routed) return refuse(parts, visit, routed)
+  // Which clusters there are is no stranger's business: those are asked first who they are.
+  if ('is' in routed && routed.is !== 'unknown_cluster') return refuse(parts, visit, routed)
 
-  const who = await timed(parts, 'identify', () => identify(parts.sources, credentialsOf(visit.request)))
+  const who = await timed(parts, 'identify', () =>
+    identify(parts.sources, credentialsOf(visit.request, visit.response)),
+  )
   if (who.is === 'absent') return refuse(parts, visit, { is: 'no_credentials' })
   if (who.is === 'refused') return refuse(parts, visit, { is: 'bad_credentials', refusal: who.refusal })
   visit.identity = who.identity
+  if ('is' in routed) return refuse(parts, visit, routed)
   if (routed.endpoint === null) return showClusters(parts, visit)
 
   const { identity } = who

@@ -1,8 +1,10 @@
 import type { BlockList } from 'node:net'
 import type { AuditFailure, AuditLog } from '../audit/log.ts'
 import type { IdentitySource } from '../identity/identity.ts'
+import type { Receive } from '../identity/mesh-self-test.ts'
 import { metadataUrl } from '../identity/resource-metadata.ts'
 import type { ResourceMetadata } from '../identity/resource-metadata.ts'
+import type { Pages } from '../pages/answer.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Upstream } from '../prometheus/upstream.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -25,8 +27,12 @@ export interface GatewayParts {
   /** By name; the first is also answered at the root. */
   readonly clusters: ReadonlyMap<string, Cluster>
   readonly sources: readonly IdentitySource[]
+  /** What people see in a browser; null where nobody logs in with one. */
+  readonly pages: Pages | null
   /** What strangers are told about where to get a token; null where the gateway does not know its own URL. */
   readonly metadata: ResourceMetadata | null
+  /** Takes the gateway's requests to itself; null where it makes none. */
+  readonly selfTest: Receive | null
   /** Whose word on the client's address counts. */
   readonly trusted: BlockList
   /** The policy in force at this moment. A request asks once and keeps what it got. */

@@ -130,10 +130,15 @@ const outcomeOf = ({ id, response, began }: Visit, bytes: number, ended: Outcome
 
 /** Cuts at a whole character; the limit counts bytes as they are sent, with their escapes. */
 function cut(message: string): string {
-  const sent = (text: string): number => Buffer.byteLength(JSON.stringify(text)) - 2
-  if (sent(message) <= maxMessage) return message
-  const characters = [...message.slice(0, maxMessage)]
+  if (sizeOf(message) <= maxMessage) return message
   let size = 0
-  const end = characters.findIndex((character) => (size += sent(character)) > maxMessage)
-  return `${characters.slice(0, end < 0 ? undefined : end).join('')} …`
+  let end = 0
+  for (const character of message) {
+    size += sizeOf(character)
+    if (size > maxMessage) break
+    end += character.length
+  }
+  return `${message.slice(0, end)} …`
 }
+
+const sizeOf = (text: string): number => Buffer.byteLength(JSON.stringify(text)) - 2

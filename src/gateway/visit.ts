@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BlockList } from 'node:net'
-import type { DecisionEntry } from '../audit/record.ts'
+import type { DecisionEntry, From } from '../audit/record.ts'
 import type { Credentials, Identity } from '../identity/identity.ts'
-import type { Decision } from '../policy/policy.ts'
+import type { Basis } from '../policy/policy.ts'
 import { describeScope } from '../policy/scope.ts'
 import type { FoundEndpoint } from '../prometheus/endpoints.ts'
 import type { Params } from '../prometheus/params.ts'
@@ -29,7 +29,7 @@ export interface Visit {
   found: FoundEndpoint | null
   identity: Identity | null
   asked: Params
-  decision: Decision | null
+  decision: Basis | null
 }
 
 /** What a visit begins with. */
@@ -70,8 +70,9 @@ export function beginVisit(
 }
 
 /** The credentials of a request, with repeated headers visible (Node's own `headers` keeps the first silently). */
-export const credentialsOf = ({ rawHeaders, socket }: IncomingMessage): Credentials => ({
+export const credentialsOf = ({ rawHeaders, socket }: IncomingMessage, response?: ServerResponse): Credentials => ({
   localAddress: socket.localAddress ?? '',
+  ...(response === undefined ? {} : { setCookie: (line) => void response.appendHeader('set-cookie', line) }),
   header(name) {
     const values: string[] = []
     for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
@@ -103,6 +104,7 @@ const claims = [
   'x-rule-origin',
   'fromalert',
   'x-forwarded-for',
+  'l5d-client-id',
   'traceparent',
 ] as const
 
@@ -110,6 +112,16 @@ const claims = [
 const tokens = ['x-id-token', 'x-grafana-id'] as const
 
 const notRecorded = '(not recorded)'
+
+/** Where a visit came from. */
+export function fromOf({ request, client }: Visit): From {
+  const userAgent = request.headers['user-agent']
+  return {
+    peer: request.socket.remoteAddress ?? 'unknown',
+    ...(client === null ? {} : { client }),
+    ...(userAgent === undefined ? {} : { userAgent: userAgent.slice(0, maxClaim) }),
+  }
+}
 
 /** The decision record of a visit; `allowed` is null for an answer of the gateway's own. */
 export function decisionEntry(
@@ -122,17 +134,12 @@ export function decisionEntry(
     if (typeof value !== 'string') return []
     return [[name, tokens.some((token) => token === name) ? notRecorded : value.slice(0, maxClaim)] as const]
   })
-  const userAgent = request.headers['user-agent']
   return {
     kind: 'decision',
     request: visit.id,
     received: visit.received.toISOString(),
     who: identity,
-    from: {
-      peer: request.socket.remoteAddress ?? 'unknown',
-      ...(visit.client === null ? {} : { client: visit.client }),
-      ...(userAgent === undefined ? {} : { userAgent: userAgent.slice(0, maxClaim) }),
-    },
+    from: fromOf(visit),
     ...(claimed.length === 0 ? {} : { claimed: Object.fromEntries(claimed) }),
     cluster: visit.cluster,
     method: request.method ?? '',
@@ -140,6 +147,7 @@ export function decisionEntry(
     path: visit.path,
     asked: visit.asked.map(([name, value]) => [name, isKnown(visit, name) ? value : notRecorded] as const),
     because: decision?.because ?? [],
+    ...(decision === null || decision.reasons.length === 0 ? {} : { reasons: decision.reasons }),
     scope: decision === null ? '' : describeScope(decision.scope),
     policy: decision?.policy ?? null,
     ...('allowed' in outcome

@@ -23,12 +23,12 @@ export const dropCookie = (name: string): string => setCookie(name, '', 0)
 /** Our own cookies in a request, by name; fails where one came twice. What others set for this host is passed over. */
 export function ourCookies({ header }: Pick<Credentials, 'header'>): Result<ReadonlyMap<string, string>, 'duplicate'> {
   const found = new Map<string, string>()
-  const pairs = header('cookie').flatMap((line) => line.split(';'))
-  for (const pair of pairs) {
-    const [, name = '', value = ''] = /^[ \t]*([^=]*?)[ \t]*=[ \t]*(.*?)[ \t]*$/.exec(pair) ?? []
-    if (!name.startsWith(session) && !name.startsWith(loginPrefix)) continue
+  for (const part of header('cookie').flatMap((line) => line.split(';'))) {
+    // Nothing else is stripped: what only looks like our name was not held to its prefix by the browser.
+    const [name = '', ...value] = part.replace(/^[ \t]+/, '').split('=')
+    if (!sessionNames.includes(name) && !/^__Host-bailiwick-login\.[0-9a-f]{8}$/.test(name)) continue
     if (found.has(name)) return fail('duplicate')
-    found.set(name, value)
+    found.set(name, value.join('='))
   }
   return ok(found)
 }
@@ -43,7 +43,7 @@ export function readSession(cookies: ReadonlyMap<string, string>): string | null
 
 /** The lines that set a session, and take away what an earlier, larger one left; null where it is too large. */
 export function writeSession(sealed: string, before: ReadonlyMap<string, string>): readonly string[] | null {
-  const room = maxCookie - session.length - 1
+  const room = maxCookie - `${session}0=`.length
   const parts = Math.ceil(sealed.length / room)
   if (parts > maxSessionCookies) return null
   return sessionNames.flatMap((name, at) => {

@@ -10,9 +10,9 @@ export type Fetch = (url: string, options: Partial<CustomFetchOptions>) => Promi
 /** How a provider is reached. */
 export interface FetchOptions {
   /** Certificates (PEM) of the authority that the provider's certificate comes from; the system's where absent. */
-  readonly ca?: string
-  /** Whatever is behind this, read anew for each request, is sent as `Authorization: Bearer …`. */
-  readonly bearerToken?: () => Promise<string>
+  readonly ca?: string | undefined
+  /** Sent as `Authorization: Bearer …`. */
+  readonly bearerToken?: string | undefined
 }
 
 /**
@@ -22,9 +22,8 @@ export interface FetchOptions {
 export const boundedFetch =
   ({ ca, bearerToken }: FetchOptions = {}): Fetch =>
   async (url, { method = 'GET', headers, body }) => {
-    const token = await bearerToken?.()
     const send = new Headers(headers)
-    if (token !== undefined) send.set('authorization', `Bearer ${token}`)
+    if (bearerToken !== undefined) send.set('authorization', `Bearer ${bearerToken}`)
     const bytes = body === undefined || body === null ? null : Buffer.from(await new Response(body).arrayBuffer())
     if (bytes !== null) send.set('content-length', String(bytes.length))
     const request = url.startsWith('https:') ? httpsRequest : httpRequest

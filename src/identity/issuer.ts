@@ -2,6 +2,9 @@ import { createLocalJWKSet } from 'jose'
 import type { JWTVerifyGetKey } from 'jose'
 import { keySource } from './key-source.ts'
 import { maxKeyAge } from './limits.ts'
+import type { OwnCredentials } from './own-credentials.ts'
+import { openTokenReview } from './token-review.ts'
+import type { Confirm, TokenReviewOptions } from './token-review.ts'
 
 /** An OpenID provider whose tokens are accepted, and how its tokens are read. */
 export interface IssuerOptions {
@@ -31,15 +34,13 @@ export interface IssuerOptions {
   readonly introspection?: { readonly clientId: string; readonly clientSecret: string }
   /** Where the keys are, for an issuer without discovery (Grafana, Kubernetes). */
   readonly keys?: KeysOptions
+  /** The Kubernetes API server that is asked whether a token's pod and service account still live. */
+  readonly tokenReview?: TokenReviewOptions
 }
 
 /** How to get keys without discovery. */
-export interface KeysOptions {
+interface KeysOptions extends OwnCredentials {
   readonly url: string
-  /** PEM of a private authority. */
-  readonly ca?: string
-  /** Sent as a bearer token; asked for anew at each fetch. */
-  readonly bearerToken?: () => Promise<string>
 }
 
 /** How the keys of an issuer are doing, for readiness and metrics. */
@@ -66,6 +67,8 @@ export interface IssuerKeys {
   refresh(): Promise<boolean>
   /** The version of {@link Keys} that is in force; null where there is none. */
   version(): number | null
+  /** Asks whether a token that is good by itself still counts; absent where nobody is asked. */
+  readonly confirm?: Confirm
   state(): IssuerState
   stop(): void
 }
@@ -80,7 +83,9 @@ const atLeast = 5_000
  * the provider, for a day at most; a key that the provider withdrew stops working at the next refresh.
  */
 export function openIssuer(options: IssuerOptions, clock: () => number): IssuerKeys {
+  const { tokenReview, audience } = options
   const source = keySource(options, clock)
+  const review = tokenReview && openTokenReview(tokenReview, audience, clock)
   let keys: Keys | null = null
   let printed = ''
   let fetchedAt = Number.NEGATIVE_INFINITY
@@ -106,8 +111,6 @@ export function openIssuer(options: IssuerOptions, clock: () => number): IssuerK
   const refreshOnce = (): Promise<void> => (pending ??= refresh().finally(() => (pending = null)))
   const current = (): Keys | null => (clock() - fetchedAt > maxKeyAge ? null : keys)
 
-  const stop = repeat(refreshOnce)
-
   return {
     options,
     async keys() {
@@ -124,12 +127,13 @@ export function openIssuer(options: IssuerOptions, clock: () => number): IssuerK
       return true
     },
     version: () => current()?.version ?? null,
+    ...(review && { confirm: review.confirm }),
     state: () => ({
       issuer: options.issuer,
       keyAge: keys === null ? null : (clock() - fetchedAt) / 1000,
-      lastFailure,
+      lastFailure: lastFailure ?? review?.lastFailure() ?? null,
     }),
-    stop,
+    stop: repeat(refreshOnce),
   }
 }
 

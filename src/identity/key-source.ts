@@ -2,13 +2,17 @@ import type { JSONWebKeySet } from 'jose'
 import { boundedFetch } from './fetch.ts'
 import type { Fetch } from './fetch.ts'
 import type { IssuerOptions } from './issuer.ts'
+import { followOwn } from './own-credentials.ts'
 import { discoverProvider } from './provider.ts'
 
 const discoverEvery = 60 * 60_000
 
 /** Where the keys come from: a known address, or discovery, which is repeated now and then. */
 export function keySource({ issuer, keys }: IssuerOptions, clock: () => number): () => Promise<JSONWebKeySet> {
-  if (keys !== undefined) return () => fetchKeys(keys.url, boundedFetch(keys))
+  if (keys !== undefined) {
+    const own = followOwn(keys)
+    return () => own((fetch) => fetchKeys(keys.url, fetch))
+  }
   const fetch = boundedFetch()
   let found: string | null = null
   let foundAt = Number.NEGATIVE_INFINITY

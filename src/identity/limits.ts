@@ -14,6 +14,14 @@ export const maxKeyAge = 86_400_000
 export const maxRemembered = 200_000
 /** How many opaque tokens an issuer is asked about at the same time. */
 export const maxIntrospections = 16
+/** How many tokens a Kubernetes API server is asked about at the same time, and how many may wait for their turn. */
+export const maxTokenReviews = { asked: 16, waiting: 256 } as const
+/** Most answers to such questions that are remembered. */
+export const maxReviewed = 10_000
+/** Longest identity of the mesh, in characters: it is a DNS name (RFC 1035 §2.3.4). */
+export const maxMeshIdentity = 253
+/** Longest silence in one question of the mesh's self-test, in milliseconds. */
+export const selfTestTimeout = 3_000
 /** Most bytes of one cookie, name and value together: browsers take 4,096 with the attributes. */
 export const maxCookie = 3_800
 /** Most cookies over which a session is spread. Node reads 16 KiB of headers in all. */

@@ -77,11 +77,14 @@ export interface Login {
   revoke(refreshToken: string): Promise<void>
 }
 
+/** Runs something with the provider; what it throws becomes a failure. */
+type Attempt = <T>(run: (config: Configuration) => Promise<T>) => Promise<Result<T, LoginFailure>>
+
 /** Discovery waits until somebody logs in: a provider that is down does not stop the gateway. */
 export function openLogin(options: LoginOptions, clock: () => number): Login {
-  const { issuer, callbackUrl, loggedOutUrl, scopes } = options
+  const { issuer, loggedOutUrl } = options
   const provider = lazily(() => discover(options), clock)
-  const attempt = async <T>(run: (config: Configuration) => Promise<T>): Promise<Result<T, LoginFailure>> => {
+  const attempt: Attempt = async (run) => {
     try {
       return ok(await run(await provider()))
     } catch (error) {
@@ -90,28 +93,9 @@ export function openLogin(options: LoginOptions, clock: () => number): Login {
   }
   return {
     issuer: issuer.issuer,
-    begin: () =>
-      attempt(async (config) => {
-        const flow = { state: randomState(), nonce: randomNonce(), verifier: randomPKCECodeVerifier() }
-        const url = buildAuthorizationUrl(config, {
-          redirect_uri: callbackUrl,
-          scope: scopes.join(' '),
-          state: flow.state,
-          nonce: flow.nonce,
-          code_challenge: await calculatePKCECodeChallenge(flow.verifier),
-          code_challenge_method: 'S256',
-        })
-        return { url: url.href, flow }
-      }),
-    async finish(query, { state, nonce, verifier }) {
-      const granted = await attempt((config) =>
-        authorizationCodeGrant(config, new URL(`${callbackUrl}?${query}`), {
-          expectedState: state,
-          expectedNonce: nonce,
-          pkceCodeVerifier: verifier,
-          idTokenExpected: true,
-        }),
-      )
+    begin: () => attempt((config) => begin(config, options)),
+    async finish(query, flow) {
+      const granted = await attempt((config) => redeem(config, new URL(`${options.callbackUrl}?${query}`), flow))
       if (!granted.ok) return granted
       const { expires_in: lifetime, refresh_token: refreshToken } = granted.value
       if (lifetime !== undefined && lifetime < leastLifetime && refreshToken === undefined) {
@@ -130,10 +114,9 @@ export function openLogin(options: LoginOptions, clock: () => number): Login {
       return fail({ code: 'rejected', detail: 'the provider renewed the session for somebody else' })
     },
     async endSessionUrl(idToken) {
-      const url = await attempt(async (config) => {
-        const hint = idToken === null ? {} : { id_token_hint: idToken }
-        return buildEndSessionUrl(config, { ...hint, post_logout_redirect_uri: loggedOutUrl }).href
-      })
+      const hint = idToken === null ? {} : { id_token_hint: idToken }
+      const parameters = { ...hint, post_logout_redirect_uri: loggedOutUrl }
+      const url = await attempt(async (config) => buildEndSessionUrl(config, parameters).href)
       return url.ok ? url.value : null
     },
     async revoke(refreshToken) {
@@ -141,6 +124,27 @@ export function openLogin(options: LoginOptions, clock: () => number): Login {
     },
   }
 }
+
+async function begin(config: Configuration, { callbackUrl, scopes }: LoginOptions) {
+  const flow = { state: randomState(), nonce: randomNonce(), verifier: randomPKCECodeVerifier() }
+  const url = buildAuthorizationUrl(config, {
+    redirect_uri: callbackUrl,
+    scope: scopes.join(' '),
+    state: flow.state,
+    nonce: flow.nonce,
+    code_challenge: await calculatePKCECodeChallenge(flow.verifier),
+    code_challenge_method: 'S256',
+  })
+  return { url: url.href, flow }
+}
+
+const redeem = (config: Configuration, answer: URL, { state, nonce, verifier }: Flow) =>
+  authorizationCodeGrant(config, answer, {
+    expectedState: state,
+    expectedNonce: nonce,
+    pkceCodeVerifier: verifier,
+    idTokenExpected: true,
+  })
 
 interface Grant {
   readonly expires_in?: number

@@ -66,9 +66,10 @@ export function openSealer(secrets: readonly Uint8Array[], clock: () => number):
 
 /** Compares two texts in a time that says nothing about where they differ. */
 export function isSame(one: string, other: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(one), digest(other))
 }
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 const codeOf = ({ form }: Keys, text: string): string => createHmac('sha256', form).update(text).digest('base64url')
 

@@ -1,10 +1,11 @@
 import { dropSession, ourCookies, readSession, writeSession } from './cookies.ts'
 import type { Credentials } from './identity.ts'
-import { maxRenewals, vouched } from './limits.ts'
 import type { Login, Vouched } from './login.ts'
+import { openRenewals } from './renewals.ts'
+import type { Renewals } from './renewals.ts'
 import type { Revocations } from './revocations.ts'
 import type { Sealer } from './seal.ts'
-import { beginSession, limitReached, readSealedSession, renewSession, sealable } from './session.ts'
+import { beginSession, limitReached, readSealedSession, sealable } from './session.ts'
 import type { EndReason, Session, SessionLimits } from './session.ts'
 
 /** What a request's cookies say. `cookies` are lines that the answer must set. */
@@ -14,7 +15,7 @@ export type SessionState =
   | { readonly is: 'duplicate' }
   | { readonly is: 'ended'; readonly because: EndReason }
   /** The provider must vouch anew, and cannot be asked. */
-  | { readonly is: 'unavailable' }
+  | { readonly is: 'unavailable'; readonly session: Session }
   | { readonly is: 'live'; readonly session: Session; readonly cookies: readonly string[] }
 
 /** Sessions of people who logged in with a browser. The browser keeps them, sealed; we keep what ended early. */
@@ -48,78 +49,31 @@ const touchEvery = 60_000
 
 const none: ReadonlyMap<string, string> = new Map()
 
+interface Inner extends SessionParts {
+  readonly startedAt: number
+  readonly renewals: Renewals
+}
+
 /**
  * Withdrawals are in memory. So a session that the provider last vouched for before this process began must be vouched
  * for anew: what was withdrawn at the provider meanwhile, or before, does not come back with a restart.
  */
-export function openSessions({ login, sealer, revocations, limits, clock }: SessionParts): Sessions {
-  const startedAt = clock()
-  const renewals = openRenewals(login, revocations, clock)
-
-  /** Seals, without the ID token where there is no room: it only makes the logout at the provider smoother. */
-  async function write(session: Session, before: ReadonlyMap<string, string>): Promise<Begun | null> {
-    for (const one of session.idToken === null ? [session] : [session, { ...session, idToken: null }]) {
-      const cookies = writeSession(await sealer.seal('session', sealable(one), one.begun + limits.absolute), before)
-      if (cookies !== null) return { session: one, cookies }
-    }
-    return null
-  }
-
-  async function open(sealed: string): Promise<Session | EndReason> {
-    const opened = await sealer.open('session', sealed)
-    if (!opened.ok) return opened.error === 'expired' ? 'absolute' : 'unreadable'
-    const session = readSealedSession(opened.value)
-    return session === null || session.issuer !== login.issuer ? 'unreadable' : session
-  }
-
-  const isOver = (session: Session): EndReason | null =>
-    revocations.isEnded(session.id) || revocations.isWithdrawn(session)
-      ? 'logout'
-      : limitReached(session, limits, clock())
-
-  /** The session with the provider's word for it, asked for where it is due. */
-  async function vouchedFor(session: Session): Promise<Session | EndReason | 'unavailable'> {
-    const restarted = session.vouchedAt < startedAt
-    if (!restarted && clock() < session.vouchedUntil) return session
-    if (session.refreshToken === null) return restarted ? 'restart' : 'provider'
-    return renewals.renew(session, session.refreshToken)
-  }
-
-  async function read({ header }: Pick<Credentials, 'header'>): Promise<SessionState> {
-    const cookies = ourCookies({ header })
-    if (!cookies.ok) return { is: 'duplicate' }
-    const sealed = readSession(cookies.value)
-    if (sealed === null) return { is: 'absent' }
-    const held = await open(sealed)
-    if (typeof held === 'string') return { is: 'ended', because: held }
-    const before = renewals.newest(held)
-    const over = isOver(before)
-    if (over !== null) return { is: 'ended', because: over }
-    const now = await vouchedFor(before)
-    if (now === 'unavailable') return { is: 'unavailable' }
-    if (typeof now === 'string') return { is: 'ended', because: now }
-    // It may have been withdrawn while the provider was asked.
-    const since = isOver(now)
-    if (since !== null) return { is: 'ended', because: since }
-    const due = clock() - now.lastSeen >= Math.min(touchEvery, limits.idle / 4)
-    if (!due && now.vouchedAt === held.vouchedAt) return { is: 'live', session: now, cookies: [] }
-    const written = await write({ ...now, lastSeen: clock() }, cookies.value)
-    return written === null ? { is: 'ended', because: 'too_large' } : { is: 'live', ...written }
-  }
-
+export function openSessions(parts: SessionParts): Sessions {
+  const { limits, clock, revocations } = parts
+  const inner: Inner = { ...parts, startedAt: clock(), renewals: openRenewals(parts) }
   return {
     limits,
-    read,
+    read: (credentials) => read(inner, credentials),
     async begin(vouch, { header }) {
       const cookies = ourCookies({ header })
       const before = cookies.ok ? cookies.value : none
       const sealed = readSession(before)
-      const old = sealed === null ? null : await open(sealed)
+      const old = sealed === null ? null : await open(inner, sealed)
       if (old !== null && typeof old !== 'string') revocations.end(old.id)
-      return write(beginSession(vouch, clock()), before)
+      return write(inner, beginSession(vouch, clock()), before)
     },
     end(session) {
-      renewals.forget(session.id)
+      inner.renewals.forget(session.id)
       return revocations.end(session.id)
     },
     drop({ header }) {
@@ -129,53 +83,61 @@ export function openSessions({ login, sealer, revocations, limits, clock }: Sess
   }
 }
 
-interface Renewals {
-  /** The session as it was last renewed, where the browser still holds an older one. */
-  newest(session: Session): Session
-  renew(session: Session, refreshToken: string): Promise<Session | EndReason | 'unavailable'>
-  forget(id: string): void
+async function read(inner: Inner, { header }: Pick<Credentials, 'header'>): Promise<SessionState> {
+  const { clock, limits, renewals } = inner
+  const cookies = ourCookies({ header })
+  if (!cookies.ok) return { is: 'duplicate' }
+  const sealed = readSession(cookies.value)
+  if (sealed === null) return { is: 'absent' }
+  const held = await open(inner, sealed)
+  if (typeof held === 'string') return { is: 'ended', because: held }
+  const before = renewals.newest(held)
+  const over = isOver(inner, before)
+  if (over !== null) return { is: 'ended', because: over }
+  const now = await vouchedFor(inner, before)
+  if (now === 'unavailable') return { is: 'unavailable', session: before }
+  if (typeof now === 'string') return { is: 'ended', because: now }
+  // It may have been withdrawn while the provider was asked.
+  const since = isOver(inner, now)
+  if (since !== null) return { is: 'ended', because: since }
+  const due = clock() - now.lastSeen >= Math.min(touchEvery, limits.idle / 4)
+  if (!due && now.vouchedAt === held.vouchedAt) return { is: 'live', session: now, cookies: [] }
+  const written = await write(inner, { ...now, lastSeen: clock() }, cookies.value)
+  return written === null ? { is: 'ended', because: 'too_large' } : { is: 'live', ...written }
 }
 
-/**
- * One renewal of a session at a time. Its result is kept in mind: a second tab, or an answer that comes late, still
- * holds the refresh token from before, and using that once more would look like theft to the provider (RFC 9700 §4.14.2).
- */
-function openRenewals(login: Login, revocations: Revocations, clock: () => number): Renewals {
-  const renewed = new Map<string, Session>()
-  const pending = new Map<string, Promise<Session | EndReason | 'unavailable'>>()
-  function keep(session: Session): void {
-    renewed.delete(session.id)
-    renewed.set(session.id, session)
-    for (const [id, { vouchedUntil }] of renewed) {
-      if (renewed.size <= maxRenewals && vouchedUntil + vouched.longest > clock()) break
-      renewed.delete(id)
-    }
+async function open({ sealer, login }: Inner, sealed: string): Promise<Session | EndReason> {
+  const opened = await sealer.open('session', sealed)
+  if (!opened.ok) return opened.error === 'expired' ? 'absolute' : 'unreadable'
+  const session = readSealedSession(opened.value)
+  return session === null || session.issuer !== login.issuer ? 'unreadable' : session
+}
+
+function isOver({ revocations, limits, clock }: Inner, session: Session): EndReason | null {
+  if (revocations.isEnded(session.id) || revocations.isWithdrawn(session)) return 'logout'
+  return limitReached(session, limits, clock())
+}
+
+/** The session with the provider's word for it, asked for where it is due. */
+async function vouchedFor(
+  { startedAt, clock, renewals }: Inner,
+  session: Session,
+): Promise<Session | EndReason | 'unavailable'> {
+  const restarted = session.vouchedAt < startedAt
+  if (!restarted && clock() < session.vouchedUntil) return session
+  if (session.refreshToken === null) return restarted ? 'restart' : 'provider'
+  return renewals.renew(session, session.refreshToken)
+}
+
+/** Seals, without the ID token where there is no room: it only makes the logout at the provider smoother. */
+async function write(
+  { sealer, limits }: Inner,
+  session: Session,
+  before: ReadonlyMap<string, string>,
+): Promise<Begun | null> {
+  for (const one of session.idToken === null ? [session] : [session, { ...session, idToken: null }]) {
+    const cookies = writeSession(await sealer.seal('session', sealable(one), one.begun + limits.absolute), before)
+    if (cookies !== null) return { session: one, cookies }
   }
-  async function renew(session: Session, refreshToken: string): Promise<Session | EndReason | 'unavailable'> {
-    const answer = await login.refresh(refreshToken, session)
-    if (answer.ok) {
-      const now = renewSession(session, answer.value, clock())
-      keep(now)
-      return now
-    }
-    if (answer.error.code === 'provider_unavailable') return 'unavailable'
-    // The provider said no. It is not asked again for as long as a browser shows the same session.
-    renewed.delete(session.id)
-    revocations.end(session.id)
-    return 'provider'
-  }
-  return {
-    newest(session) {
-      const known = renewed.get(session.id)
-      return known !== undefined && known.vouchedAt > session.vouchedAt ? known : session
-    },
-    renew(session, refreshToken) {
-      const asked = pending.get(session.id)
-      if (asked !== undefined) return asked
-      const asking = renew(session, refreshToken).finally(() => pending.delete(session.id))
-      pending.set(session.id, asking)
-      return asking
-    },
-    forget: (id) => void renewed.delete(id),
-  }
+  return null
 }

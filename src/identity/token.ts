@@ -47,6 +47,7 @@ export interface VerifiedToken {
 /**
  * A verifier that checks a JWT (RFC 7519) after RFC 8725: issuer, audience, algorithm, kind and the claims `exp`, `iat`
  * and `sub`. A token is verified once and then remembered by its hash until it expires or a key of its issuer changes.
+ * Where the issuer can say that it no longer counts, that is asked beside.
  */
 export function openTokenVerifier(parts: VerifierParts): TokenVerifier {
   const { clock, introspect } = parts
@@ -60,7 +61,9 @@ export function openTokenVerifier(parts: VerifierParts): TokenVerifier {
       const hash = hashOf(token)
       const key = `${place.use} ${hash}`
       const known = remembered.find(key)
-      if (known !== null) return { is: 'known', identity: { ...known, via: place.via } }
+      if (known !== null) {
+        return confirmed(byIssuer.get(known.issuer), { token, hash }, { ...known, via: place.via })
+      }
       if (introspect !== undefined && place.use === 'access-token' && isOpaque(token)) {
         const said = await introspect(token)
         return said.is === 'known' ? { is: 'known', identity: { ...said.identity, via: place.via } } : said
@@ -88,9 +91,19 @@ export function openTokenVerifier(parts: VerifierParts): TokenVerifier {
       const until = (expires + clockTolerance) * 1000
       const { version } = verified
       remembered.keep(key, { identity, until, valid: () => issuer.version() === version && !isRevoked() })
-      return { is: 'known', identity }
+      return confirmed(issuer, { token, hash }, identity)
     },
   }
+}
+
+/** Where the issuer says whether a token still counts, it is asked for remembered tokens, too: it keeps its own time. */
+async function confirmed(
+  issuer: IssuerKeys | undefined,
+  credential: { readonly token: string; readonly hash: string },
+  identity: Identity,
+): Promise<Identified> {
+  const refusal = (await issuer?.confirm?.({ ...credential, subject: identity.subject })) ?? null
+  return refusal === null ? { is: 'known', identity } : { is: 'refused', refusal }
 }
 
 /** A JWS has three parts (RFC 7515 §7.1), a JWE five: anything else means something to its issuer alone. */
@@ -168,8 +181,9 @@ function refusalFor(error: unknown, { options }: IssuerKeys, use: TokenUse): Ide
   }
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.claim === 'aud') {
-      const wanted = (use === 'id-token' ? options.clientIds : options.audience).join(' or ')
-      return refused('invalid_token', `the token is for another audience: ask the issuer for one for ${wanted}`)
+      const wanted = use === 'id-token' ? options.clientIds : options.audience
+      const remedy = wanted.length > 0 ? `ask the issuer for one for ${wanted.join(' or ')}` : 'none is taken here'
+      return refused('invalid_token', `the token is for another audience: ${remedy}`)
     }
     return refused('invalid_token', `the token's claim ${error.claim} is ${error.reason}`)
   }

@@ -19,24 +19,23 @@ export function layout({ title, name, body, request }: Page): string {
       ? null
       : html`<span>${name}</span> <a href="${paths.home}">My access</a> <a href="${paths.logout}">Sign out</a>`
   return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title} – bailiwick</title>
-<link rel="stylesheet" href="${paths.style}">
-</head>
-<body>
-<a class="skip" href="#content">Skip to the content</a>
-<header><strong>bailiwick</strong>${me}</header>
-<main id="content" tabindex="-1">
-<h1>${title}</h1>
-${body}
-</main>
-<footer>Request <code>${request}</code></footer>
-</body>
-</html>
-`.text
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${title} – bailiwick</title>
+        <link rel="stylesheet" href="${paths.style}" />
+      </head>
+      <body>
+        <a class="skip" href="#content">Skip to the content</a>
+        <header><strong>bailiwick</strong>${me}</header>
+        <main id="content" tabindex="-1">
+          <h1>${title}</h1>
+          ${body}
+        </main>
+        <footer>Request <code>${request}</code></footer>
+      </body>
+    </html> `.text
 }
 
 /** A moment, as people everywhere read it alike. */

@@ -17,18 +17,17 @@ export const loginPath = (path: string): string =>
   path === paths.home ? paths.login : `${paths.login}?to=${encodeURIComponent(path)}`
 
 /** Pages that would send a person round in circles. */
-const circular: readonly string[] = [paths.login, paths.callback, paths.logout, paths.loggedOut]
+const circular: ReadonlySet<string> = new Set([paths.login, paths.callback, paths.logout, paths.loggedOut])
 
 /**
- * Where somebody goes after a login: a path of this gateway's, or its first page. What comes from a request is read as a
+ * Where somebody goes after a login: a page of this gateway's, the first where in doubt. What comes from a request is read as a
  * browser reads it, and only path and query of that are kept, so that it cannot lead anywhere else.
  */
 export function returnPath(asked: string | null, origin: string): string {
-  if (asked === null || asked.length > maxReturnPath || !/^\/[^/\\]?/.test(asked)) return paths.home
   // Browsers drop tabs and line breaks, and read a backslash as a slash.
-  if (/[\\\p{Cc}]/u.test(asked) || /^\/[/\\]/.test(asked) || !URL.canParse(asked, origin)) return paths.home
-  const url = new URL(asked, origin)
-  const path = url.pathname + url.search
-  if (url.origin !== origin || path.startsWith('//') || circular.includes(url.pathname)) return paths.home
-  return path
+  if (asked === null || asked.length > maxReturnPath || /[\\\p{Cc}]/u.test(asked)) return paths.home
+  if (!asked.startsWith(paths.home) || !URL.canParse(asked, origin)) return paths.home
+  const { origin: there, pathname, search } = new URL(asked, origin)
+  const ours = there === origin && pathname.startsWith(paths.home) && !circular.has(pathname)
+  return ours ? pathname + search : paths.home
 }

@@ -4,16 +4,22 @@ import { fail } from '../result.ts'
 import type { Result } from '../result.ts'
 import { loadPolicy } from './policy.ts'
 import type { Policy } from './policy.ts'
-import type { PolicyFile } from './rules.ts'
+import { profiles } from './profile.ts'
+import type { PolicyFile } from './rows.ts'
 
 /** Where a policy is: the Casbin model and the rule files, in order. */
 export interface PolicyOptions {
   readonly model: string
   readonly rules: readonly string[]
+  /** Whose labels say whose a sample is. */
+  readonly profile: keyof typeof profiles
 }
 
 /** Reads and loads a policy from files. Records and messages name a file without its directory where that is enough. */
-export async function readPolicy({ model, rules }: PolicyOptions): Promise<Result<Policy, readonly string[]>> {
+export async function readPolicy(
+  { model, rules, profile }: PolicyOptions,
+  clock: () => number,
+): Promise<Result<Policy, readonly string[]>> {
   const names = rules.map((path) => basename(path))
   const read = (path: string): PolicyFile => {
     const short = basename(path)
@@ -21,7 +27,7 @@ export async function readPolicy({ model, rules }: PolicyOptions): Promise<Resul
     return { name: unique ? short : path, text: readFileSync(path, 'utf8') }
   }
   try {
-    return await loadPolicy(read(model), rules.map(read))
+    return await loadPolicy(read(model), rules.map(read), { profile: profiles[profile], clock })
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error)) throw error
     return fail([`the policy cannot be read: ${error.message}: check policy.model and policy.rules`])

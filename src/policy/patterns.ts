@@ -1,6 +1,6 @@
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
-import { maxNamespaceLength } from './limits.ts'
+import { maxNamespaceLength, maxValueLength } from './limits.ts'
 
 /**
  * What a rule is about: `*` is every series, also those without the label; `label=pattern` the series whose label
@@ -31,21 +31,30 @@ export function matches(pattern: string, text: string): boolean {
 export const matchesAny = (patterns: string, text: string): boolean =>
   patterns.split('|').some((pattern) => matches(pattern, text))
 
+/** Characters of Kubernetes names, images and addresses, none of which means anything to a regular expression but the dot. */
+const valuePattern = /^[A-Za-z0-9._:/*-]+$/
+
 /** Reads the resource column. Only what cannot be misread is accepted; anything else is an error with the remedy. */
 export function parseResource(text: string): Result<Resource, string> {
   if (text === '*') return ok({ every: 'series' })
-  const [label, pattern, ...more] = text.split('=')
-  if (label !== 'namespace' || pattern === undefined || more.length > 0) {
-    return fail(`the resource "${text}" is neither * nor namespace=<name or pattern>`)
+  const [label = '', pattern, ...more] = text.split('=')
+  if (!/^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/.test(label) || pattern === undefined || more.length > 0) {
+    return fail(`the resource "${text}" is neither * nor <label>=<value or pattern>, such as namespace=payments`)
   }
-  if (!namespacePattern.test(pattern) || pattern.length > maxNamespaceLength) {
-    return fail(
-      `"${pattern}" is not a namespace name or pattern: a-z, 0-9, - and * only, at most ${maxNamespaceLength} characters`,
-    )
+  const [form, most, characters] =
+    label === 'namespace'
+      ? ([namespacePattern, maxNamespaceLength, 'a-z, 0-9, - and *'] as const)
+      : ([valuePattern, maxValueLength, 'letters, digits and . _ : / - *'] as const)
+  if (!form.test(pattern) || pattern.length > most) {
+    const what = label === 'namespace' ? 'a namespace name' : `a value of ${label}`
+    return fail(`"${pattern}" is not ${what} or a pattern: ${characters} only, at most ${most} characters`)
   }
   if (pattern.includes('**')) return fail(`"${pattern}" has ** where one * says the same`)
   return ok({ label, pattern })
 }
+
+/** Does a row's view bear on the side asked about? */
+export const covers = (view: string, side: string): boolean => view === 'both' || side === 'both' || view === side
 
 /**
  * Does a rule's resource bear on the one asked for? An allow must cover it; a deny need only overlap with it, so that

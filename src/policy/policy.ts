@@ -2,11 +2,16 @@ import { createHash } from 'node:crypto'
 import type { Identity } from '../identity/identity.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
+import { indexRules } from './index-rules.ts'
+import type { Bearing } from './index-rules.ts'
 import { judge, openJudge } from './judge.ts'
-import { maxDecisions } from './limits.ts'
-import { matches, matchesAny } from './patterns.ts'
-import { parseRules, serviceIssuer } from './rules.ts'
-import type { Action, PolicyFile, Rule } from './rules.ts'
+import { parsePolicy } from './parse.ts'
+import type { ParsedPolicy } from './parse.ts'
+import { profiles } from './profile.ts'
+import type { Profile } from './profile.ts'
+import type { QueryLimits } from './query-limits.ts'
+import type { PolicyFile } from './rows.ts'
+import type { Action } from './rules.ts'
 import type { Scope } from './scope.ts'
 
 /** What was decided, and because of which lines. */
@@ -14,90 +19,54 @@ export interface Decision {
   readonly scope: Scope
   /** `file:line` of every rule that bears on it, allows and denies. */
   readonly because: readonly string[]
+  /** Why those of them that hold for a time only were made. */
+  readonly reasons: readonly string[]
+  readonly limits: QueryLimits
   /** Digest of the policy that decided. */
   readonly policy: string
 }
+
+/** Of a decision, what the record says. */
+export type Basis = Omit<Decision, 'limits'>
 
 /** One policy, whole and unchanging. A new policy is a new value. */
 export interface Policy {
   /** `sha256:` and hex digits over the model and all rule files. */
   readonly digest: string
   readonly rules: number
+  /** What is allowed to stand, but can hardly be meant. */
+  readonly warnings: readonly string[]
+  /** Everything that its files say. */
+  readonly parsed: ParsedPolicy
   decide(identity: Identity, cluster: string, action: Action): Decision
+  /** Every rule that bears on a decision, with the way it came to bear on this identity. */
+  bearing(identity: Identity, cluster: string, action: Action): readonly Bearing[]
+}
+
+/** What decides beside the files. */
+export interface PolicySetting {
+  /** Which labels speak for a namespace. */
+  readonly profile: Profile
+  /** Unix milliseconds: some rules hold for a time only. */
+  readonly clock: () => number
 }
 
 /**
- * Reads, checks and indexes a policy. It comes into being only if every line is understood and Casbin, the judge,
- * agrees with the index; otherwise the problems are returned, each with its place and remedy.
+ * Reads, checks and indexes a policy. It comes into being only if every row is understood and Casbin, the judge, agrees
+ * with the index; otherwise the problems are returned, each with its place and remedy.
  */
 export async function loadPolicy(
   model: PolicyFile,
   files: readonly PolicyFile[],
+  setting: PolicySetting = { profile: profiles.linkerd, clock: () => 0 },
 ): Promise<Result<Policy, readonly string[]>> {
-  const rules = parseRules(files)
-  if (!rules.ok) return rules
-  const casbin = await openJudge(model, rules.value)
+  const parsed = parsePolicy(files)
+  if (!parsed.ok) return parsed
+  const casbin = await openJudge(model, parsed.value)
   if (!casbin.ok) return fail([casbin.error])
-  const policy = indexRules(rules.value, digestOf([model, ...files]))
-  const disagreements = judge(policy, casbin.value, rules.value)
-  return disagreements.length > 0 ? fail(disagreements) : ok(policy)
-}
-
-/** Everybody that an identity is, as policy subjects. A service is itself and nothing else. */
-export const subjectsOf = ({ issuer, subject, groups }: Identity): readonly string[] =>
-  issuer === serviceIssuer
-    ? [`service:${subject}`]
-    : [`user:${issuer}#${subject}`, ...groups.map((group) => `group:${group}`)]
-
-function indexRules(rules: readonly Rule[], digest: string): Policy {
-  const bySubject = new Map<string, Rule[]>()
-  for (const rule of rules) {
-    const known = bySubject.get(rule.subject)
-    if (known === undefined) bySubject.set(rule.subject, [rule])
-    else known.push(rule)
-  }
-  // Equal rights are one decision, and so one scope: what others make of a scope they need make only once.
-  const decisions = new Map<string, Decision>()
-  // A rule's own number, since two files may have the same name.
-  const numbers = new Map(rules.map((rule, number) => [rule, number]))
-  return {
-    digest,
-    rules: rules.length,
-    decide(identity, cluster, action) {
-      const bearing = [...new Set(subjectsOf(identity))]
-        .flatMap((subject) => bySubject.get(subject) ?? [])
-        .filter((rule) => matches(rule.cluster, cluster) && matchesAny(rule.action, action))
-      const key = bearing.map((rule) => numbers.get(rule)).join()
-      const known = decisions.get(key)
-      if (known !== undefined) return known
-      const decision: Decision = { scope: scopeOf(bearing), because: bearing.map((rule) => rule.at), policy: digest }
-      if (decisions.size >= maxDecisions) decisions.clear()
-      decisions.set(key, decision)
-      return decision
-    },
-  }
-}
-
-/** Adds up allows and denies. Deny wins; "every series" with a deny shrinks to "every namespace but …". */
-function scopeOf(rules: readonly Rule[]): Scope {
-  const allow = new Set<string>()
-  const deny = new Set<string>()
-  let every = false
-  for (const { resource, columns } of rules) {
-    const allowed = columns[4] === 'allow'
-    if ('label' in resource) (allowed ? allow : deny).add(resource.pattern)
-    else if (allowed) every = true
-    else return { kind: 'nothing' }
-  }
-  if (every && deny.size === 0) return { kind: 'everything' }
-  // A series without a namespace may hold what is denied (a recording rule over all namespaces, say): leave it out.
-  if (every) allow.add('*')
-  const left = [...allow].filter((pattern) => ![...deny].some((denied) => matches(denied, pattern)))
-  if (left.length === 0) return { kind: 'nothing' }
-  return {
-    kind: 'labels',
-    alternatives: [{ label: 'namespace', allow: left.toSorted(), deny: [...deny].toSorted() }],
-  }
+  const disagreements = await judge(parsed.value, casbin.value, setting.profile)
+  if (disagreements.length > 0) return fail(disagreements)
+  return ok(indexRules(parsed.value, setting, digestOf([model, ...files])))
 }
 
 function digestOf(files: readonly PolicyFile[]): string {

@@ -65,6 +65,25 @@ const istio: Profile = {
 /** The profiles by name. */
 export const profiles = { linkerd, istio } satisfies Record<string, Profile>
 
+/** A label that can name the called namespace, and how it writes a namespace pattern. */
+interface DestinationLabel {
+  readonly label: string
+  readonly value: (namespace: string) => string
+}
+
+/** Every label by which a metric of the profile can name the namespace that was called, each once. */
+export function destinationLabels({ destination, families }: Profile): readonly DestinationLabel[] {
+  const speakers = [...destination, ...families.flatMap((family) => family.destination)]
+  const found = new Map(speakers.map((speaker) => [JSON.stringify(speaker), speaker]))
+  return [...found.values()].map((speaker) => ({
+    label: typeof speaker === 'string' ? speaker : speaker.label,
+    value: (namespace) => writeAs(speaker, namespace),
+  }))
+}
+
+const writeAs = (speaker: Speaker, namespace: string): string =>
+  typeof speaker === 'string' ? namespace : speaker.value.replace('%', () => namespace)
+
 /** The scope that grants come to under a profile: `nothing` where they allow no namespace. */
 export function scopeFor(profile: Profile, grants: readonly Grant[]): Scope {
   const [first, ...rest] = speak(profile, grants)
@@ -91,8 +110,7 @@ function speak(labels: Labels, grants: readonly Grant[]): readonly Alternative[]
     const speakers = [...(view === 'destination' ? [] : labels.own), ...(view === 'own' ? [] : labels.destination)]
     for (const speaker of speakers) {
       const label = typeof speaker === 'string' ? speaker : speaker.label
-      const value = typeof speaker === 'string' ? '%' : speaker.value
-      const write = (namespace: string): string => value.replace('%', () => namespace)
+      const write = (namespace: string): string => writeAs(speaker, namespace)
       const denied = deny.map(write).toSorted()
       const key = JSON.stringify([label, denied])
       const allowed = new Set([...(found.get(key)?.allow ?? []), ...allow.map(write)])

@@ -11,6 +11,12 @@ export interface Family {
   readonly alternatives: readonly [Alternative, ...Alternative[]]
 }
 
+/** Series that are never seen, whatever is allowed: those whose label matches one of the patterns. */
+export interface Exclusion {
+  readonly label: string
+  readonly patterns: readonly string[]
+}
+
 /**
  * The series that somebody may see. The first family that matches a metric's name decides instead of `alternatives`, which
  * are for all other metrics and for selectors that do not say the name. `nothing` is a refusal, never an empty matcher; `everything` includes the series
@@ -23,11 +29,12 @@ export type Scope =
       readonly kind: 'labels'
       readonly alternatives: readonly [Alternative, ...Alternative[]]
       readonly families?: readonly Family[]
+      readonly never?: readonly Exclusion[]
     }
 
 /**
  * A scope in one line, for people and the record: `namespace: a, b-* but not b-secret`, with families behind:
- * `namespace: a; or dst_namespace: a; for route_*: namespace: a; or dst: *.a.svc.*`.
+ * `namespace: a; or dst_namespace: a; for route_*: namespace: a; or dst: *.a.svc.*; never job: b`.
  */
 export function describeScope(scope: Scope): string {
   switch (scope.kind) {
@@ -39,7 +46,8 @@ export function describeScope(scope: Scope): string {
       const families = (scope.families ?? []).map(
         ({ metrics, alternatives }) => `; for ${metrics}: ${describeAlternatives(alternatives)}`,
       )
-      return describeAlternatives(scope.alternatives) + families.join('')
+      const never = (scope.never ?? []).map(({ label, patterns }) => `; never ${label}: ${patterns.join(', ')}`)
+      return describeAlternatives(scope.alternatives) + families.join('') + never.join('')
     }
   }
 }

@@ -206,7 +206,8 @@ function answerOf(body: IncomingMessage, out: ServerResponse): UpstreamAnswer {
 function fails(exchange: Exchange | undefined, error: Error): void {
   const code = 'code' in error ? String(error.code) : ''
   const is = exchange?.timedOut === true ? 'timeout' : tlsCodes.test(code) ? 'untrusted' : 'unreachable'
-  exchange?.settle(fail({ is, detail: error.message === '' ? code : error.message }))
+  // OpenSSL's sentences end with a line break; where several addresses failed, there is a code only.
+  exchange?.settle(fail({ is, detail: error.message.trim() || code }))
 }
 
 // Node's own, OpenSSL's, and those of certificates (https://nodejs.org/api/tls.html#x509-certificate-error-codes).

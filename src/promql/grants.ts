@@ -12,6 +12,17 @@ export interface Alternative {
   readonly deny: readonly Pattern[]
 }
 
+/** Series that nobody may see by this scope, whichever alternative they are in: those whose label matches a pattern. */
+export interface Exclusion {
+  readonly label: string
+  readonly patterns: readonly Pattern[]
+}
+
+/** An exclusion made canonical, with the matcher that says it. */
+export interface Excluded extends Exclusion {
+  readonly text: string
+}
+
 /** What is put on a selector for one label, as text to print. */
 export interface Clause {
   readonly label: string
@@ -41,16 +52,41 @@ export const refuseScope = (message: string): never =>
  *
  * @returns the grants, none where every allowed name is denied again
  */
-export function compileAlternatives(alternatives: readonly Alternative[], limits: Limits): readonly Grant[] {
+export function compileAlternatives(
+  alternatives: readonly Alternative[],
+  never: readonly Exclusion[],
+  limits: Limits,
+): readonly Grant[] {
   if (alternatives.length === 0) refuseScope('it has no alternative')
   if (alternatives.length > limits.alternatives) refuseScope(`it has more than ${limits.alternatives} alternatives`)
   const grants: Grant[] = []
   for (const alternative of alternatives) {
-    const grant = compileAlternative(alternative, limits)
+    const more = never.flatMap(({ label, patterns }) => (label === alternative.label ? patterns : []))
+    const grant = compileAlternative({ ...alternative, deny: [...alternative.deny, ...more] }, limits)
     if (grant !== null) addGrant(grants, grant, limits)
   }
   return grants
 }
+
+/** Checks exclusions, each label once, and makes them canonical. */
+export function compileExclusions(never: readonly Exclusion[], limits: Limits): readonly Excluded[] {
+  if (never.length > limits.alternatives) refuseScope(`it has more than ${limits.alternatives} exclusions`)
+  if (new Set(never.map(({ label }) => label)).size < never.length) refuseScope('it excludes by a label twice')
+  return never.map(({ label, patterns }) => {
+    if (!isBareLabel(label) || label === '__name__') refuseScope('a label name in it is not valid')
+    if (patterns.length === 0 || !patterns.every(isPattern)) refuseScope(`an exclusion by ${label} is not one`)
+    const tidy = canonical(patterns)
+    const regex = regexOf(tidy)
+    if (regex.length > limits.injected) {
+      refuse('limit', { start: 0, end: 0 }, `the scope excludes too many values of ${label}; exclude a pattern instead`)
+    }
+    return { label, patterns: tidy, text: `${label}!~${quote(regex)}` }
+  })
+}
+
+/** Is a value of this label excluded? */
+export const excludes = (never: readonly Exclusion[], label: string, value: string): boolean =>
+  never.some((one) => one.label === label && one.patterns.some((pattern) => matches(pattern, value)))
 
 function compileAlternative({ label, allow, deny }: Alternative, limits: Limits): Grant | null {
   // A matcher on the name would collide with the metric's own, and `or` does not tell metrics apart by their name.

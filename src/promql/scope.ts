@@ -1,13 +1,13 @@
 import { refuse } from './error.ts'
-import { compileAlternatives, narrow, permits, refuseScope } from './grants.ts'
-import type { Alternative, Clause, Grant } from './grants.ts'
+import { compileAlternatives, compileExclusions, narrow, permits, refuseScope } from './grants.ts'
+import type { Alternative, Clause, Excluded, Exclusion, Grant } from './grants.ts'
 import type { Limits } from './limits.ts'
 import { isLiteral, isPattern, matches } from './pattern.ts'
 import type { Pattern } from './pattern.ts'
 import { listedValues } from './regex.ts'
 import type { Matcher, Scoped, Selector } from './tree.ts'
 
-export type { Alternative } from './grants.ts'
+export type { Alternative, Exclusion } from './grants.ts'
 
 /** Metrics whose samples say by other labels whose they are: `metrics` is about the metric's name, such as `route_*`. */
 export interface Family {
@@ -25,6 +25,8 @@ export interface Family {
  * by themselves, whichever metrics they meet, and a series that lacks their labels is not shown. So whoever hides the
  * name sees no more for it, if the families keep to one rule: they add labels, and leave out only such labels of the
  * default as their metrics do not have.
+ *
+ * `never` goes above all of that: a series with such a label value is in no scope, whatever alternative holds.
  */
 export type Scope =
   | { readonly kind: 'nothing' }
@@ -33,6 +35,7 @@ export type Scope =
       readonly kind: 'labels'
       readonly alternatives: readonly [Alternative, ...Alternative[]]
       readonly families?: readonly Family[]
+      readonly never?: readonly Exclusion[]
     }
 
 /** What one selector gets: matchers for each alternative that is left, at least one. */
@@ -46,6 +49,7 @@ export interface Bound {
 /** Alternatives made canonical, with what a selector gets that says nothing about their labels. */
 interface Rights {
   readonly grants: readonly Grant[]
+  readonly never: readonly Excluded[]
   /** In a query and in `match[]`; null where there are no grants. */
   readonly united: Bound | null
   readonly listed: Bound | null
@@ -72,37 +76,45 @@ export function compileScope(scope: Scope, limits: Limits): Compiled {
   return made
 }
 
-const none: Rights = { grants: [], united: null, listed: null }
+const none: Rights = { grants: [], never: [], united: null, listed: null }
 
 function compile(scope: Scope, limits: Limits): Compiled {
   if (scope.kind !== 'labels') return { everything: scope.kind === 'everything', rights: none, families: [] }
+  const never = compileExclusions(scope.never ?? [], limits)
+  const makeRights = (alternatives: readonly Alternative[]): Rights => {
+    const grants = compileAlternatives(alternatives, never, limits)
+    return { grants, never, united: unite(grants, never, true, []), listed: unite(grants, never, false, []) }
+  }
   const families = (scope.families ?? []).map(({ metrics, alternatives }) => {
     if (!isPattern(metrics)) refuseScope('it has a family whose metrics are not a pattern')
-    return { metrics, rights: makeRights(compileAlternatives(alternatives, limits)) }
+    return { metrics, rights: makeRights(alternatives) }
   })
-  return { everything: false, rights: makeRights(compileAlternatives(scope.alternatives, limits)), families }
+  return { everything: false, rights: makeRights(scope.alternatives), families }
 }
-
-const makeRights = (grants: readonly Grant[]): Rights => ({
-  grants,
-  united: unite(grants, true, []),
-  listed: unite(grants, false, []),
-})
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place that may say what a scope puts on a selector
 const scoped = (text: string): Scoped => text as Scoped
 const unbound: Bound = { scopes: [scoped('')], label: '', notes: [] }
 
 /** @param exclusive whether later parts leave out what earlier ones cover: `or` drops it anyway, this saves the work */
-function unite(parts: readonly Clause[], exclusive: boolean, notes: readonly string[]): Bound | null {
+function unite(
+  parts: readonly Clause[],
+  never: readonly Excluded[],
+  exclusive: boolean,
+  notes: readonly string[],
+): Bound | null {
   const [first, ...rest] = parts
   if (first === undefined) return null
-  const later = rest.map(({ text }, index) => {
+  const later = rest.map((part, index) => {
     const guards = exclusive ? parts.slice(0, index + 1).map(({ except }) => except) : []
-    return scoped([text, ...guards.filter((guard) => guard !== '')].join(','))
+    return scoped([dress(part, never), ...guards.filter((guard) => guard !== '')].join(','))
   })
-  return { scopes: [scoped(first.text), ...later], label: first.label, notes }
+  return { scopes: [scoped(dress(first, never)), ...later], label: first.label, notes }
 }
+
+/** A clause with the exclusions behind it; those by its own label are in it already. */
+const dress = ({ label, text }: Clause, never: readonly Excluded[]): string =>
+  never.length === 0 ? text : [text, ...never.filter((one) => one.label !== label).map((one) => one.text)].join(',')
 
 /**
  * The metric's name where a selector says it literally. Two different names, which no series has, are none: neither may
@@ -142,10 +154,11 @@ function rightsFor({ rights, families }: Compiled, selector: Selector<unknown>):
  */
 export function bind(selector: Selector<unknown>, scope: Compiled, exclusive: boolean): Bound {
   if (scope.everything) return unbound
-  const { grants, united, listed } = rightsFor(scope, selector)
+  const rights = rightsFor(scope, selector)
+  const { grants, united, listed } = rights
   const whole = exclusive ? united : listed
   if (whole === null) return refuse('no_rights', selector, 'you have no rights to see any series; ask for a grant')
-  return mentions(selector.matchers, grants) ? bindListed(selector, grants, exclusive, whole) : whole
+  return mentions(selector.matchers, grants) ? bindListed(selector, rights, exclusive, whole) : whole
 }
 
 function mentions(matchers: readonly Matcher[], grants: readonly Grant[]): boolean {
@@ -153,7 +166,7 @@ function mentions(matchers: readonly Matcher[], grants: readonly Grant[]): boole
   return false
 }
 
-function bindListed(selector: Selector<unknown>, grants: readonly Grant[], exclusive: boolean, whole: Bound): Bound {
+function bindListed(selector: Selector<unknown>, { grants, never }: Rights, exclusive: boolean, whole: Bound): Bound {
   const parts: Clause[] = []
   const notes: string[] = []
   for (const grant of grants) {
@@ -165,7 +178,9 @@ function bindListed(selector: Selector<unknown>, grants: readonly Grant[], exclu
     const allowed = listed.filter((value) => permits(grant, value))
     if (allowed.length === 0) continue
     const narrowed = narrow(grant.label, allowed)
-    if (allowed.length === listed.length) return { scopes: [scoped(narrowed.text)], label: grant.label, notes: [] }
+    if (allowed.length === listed.length) {
+      return { scopes: [scoped(dress(narrowed, never))], label: grant.label, notes: [] }
+    }
     parts.push(narrowed)
     const kept = new Set(allowed)
     const hidden = listed.filter((value) => value !== '' && !kept.has(value))
@@ -173,7 +188,7 @@ function bindListed(selector: Selector<unknown>, grants: readonly Grant[], exclu
       notes.push(`left out, because you may not see it: ${grant.label} ${list(hidden)}`)
     }
   }
-  const bound = unite(parts, exclusive, notes)
+  const bound = unite(parts, never, exclusive, notes)
   if (bound !== null) return bound
   refuseNamed(selector, grants)
   // Only the empty value was asked for, the series without the label: our matcher answers that with nothing.

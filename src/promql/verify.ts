@@ -2,7 +2,7 @@ import { Refusal, refuse } from './error.ts'
 import type { Limits } from './limits.ts'
 import { parse } from './parser.ts'
 import { isLiteral, isPattern, matches, patternToRegex, tidyPattern } from './pattern.ts'
-import type { Alternative, Scope } from './scope.ts'
+import type { Alternative, Exclusion, Scope } from './scope.ts'
 import type { Matcher, Raw, Selector } from './tree.ts'
 
 // A union puts parentheses and one call around a selector, and nests with the calls whose arguments it repeats.
@@ -61,17 +61,19 @@ interface Allowed {
 class Checker {
   private readonly ofScope: readonly Alternative[]
   private readonly families: readonly { readonly metrics: string; readonly alternatives: readonly Alternative[] }[]
+  private readonly never: readonly Exclusion[]
   private readonly remembered: Allowed[] = []
   private oldest = 0
 
   constructor(scope: Scope) {
     this.ofScope = scope.kind === 'labels' ? scope.alternatives : []
     this.families = scope.kind === 'labels' ? (scope.families ?? []) : []
+    this.never = scope.kind === 'labels' ? (scope.never ?? []) : []
   }
 
   allows(selector: Selector<Raw>): boolean {
     const [first, second] = selector.matchers
-    if (first?.op !== '=~') return false
+    if (first?.op !== '=~' || !this.never.every((one) => keepsOut(selector, one, first))) return false
     const deny = second?.label === first.label && second.op === '!~' ? second.value : ''
     const alternatives = this.alternativesFor(selector)
     const { label, value } = first
@@ -96,6 +98,17 @@ class Checker {
     if (!names.every((one) => one === metric)) return this.ofScope
     return this.families.find(({ metrics }) => matches(metrics, metric))?.alternatives ?? this.ofScope
   }
+}
+
+/** Does a selector say that it reads nothing of an exclusion, by a list of names or by a matcher of ours against it? */
+function keepsOut({ matchers }: Selector<Raw>, { label, patterns }: Exclusion, first: Matcher): boolean {
+  const parts = first.label === label ? first.value.split('|').map(readPattern) : []
+  if (parts.length > 0 && parts.every((part) => isLiteral(part) && !covers(patterns, part))) return true
+  return matchers.some((matcher) => {
+    if (matcher.label !== label || matcher.op !== '!~') return false
+    const denied = matcher.value.split('|').map(readPattern)
+    return patterns.every((pattern) => covers(denied, pattern))
+  })
 }
 
 /** Do the first matchers hold a selector within the alternatives? Those for one label may have become one list. */

@@ -52,7 +52,7 @@ describe('a grant that is gone from the policy', () => {
     await writeFile(join(dir, 'bailiwick.yaml'), gatewayConfig(settings))
     const config = loadConfig(join(dir, 'bailiwick.yaml'))
     assert.ok(config.ok)
-    const policy = { model: join(dir, 'model.conf'), rules: [join(dir, 'policy.csv')] }
+    const policy = { ...config.value.policy, model: join(dir, 'model.conf'), rules: [join(dir, 'policy.csv')] }
     return startApp({ ...config.value, policy }, pino({ level: 'silent' }))
   }
   /** What somebody with this token is sent for, or the status of the refusal; twice, as the second one is remembered. */

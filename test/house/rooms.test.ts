@@ -23,14 +23,20 @@ const rooms: Readonly<Record<string, Room>> = {
   telemetry: { may: [], packages: ['prom-client', 'pino'], node: true },
   policy: { may: [], types: ['identity'], packages: ['casbin', 'csv-parse'], node: true },
   prometheus: { may: ['promql'], types: ['policy'], packages: ['http-proxy-middleware'], node: true },
-  gateway: { may: ['identity', 'policy', 'prometheus', 'audit', 'telemetry'], packages: [], node: true },
+  gateway: {
+    may: ['identity', 'policy', 'prometheus', 'audit', 'telemetry'],
+    types: ['pages'],
+    packages: [],
+    node: true,
+  },
+  pages: { may: ['identity', 'policy', 'audit', 'telemetry'], packages: [], node: false },
   config: {
     may: [],
     types: ['identity', 'policy', 'prometheus', 'audit', 'telemetry'],
     packages: ['zod', 'yaml'],
     node: true,
   },
-  app: { may: ['identity'], types: ['config'], packages: [], node: true },
+  app: { may: ['identity', 'pages'], types: ['config', 'policy', 'telemetry'], packages: [], node: true },
   'app.ts': {
     may: ['app', 'config', 'identity', 'policy', 'prometheus', 'gateway', 'audit', 'telemetry'],
     packages: ['express'],

@@ -64,6 +64,22 @@ export const markedScopes: readonly MarkedScope[] = [
       [`job=~${mark}`],
     ],
   },
+  {
+    name: 'either of two labels, and nothing of a third or of the first',
+    single: false,
+    scope: (mark) => ({
+      kind: 'labels',
+      alternatives: [alternative('bw_team', [`${mark}*`]), alternative('bw_dst', [mark])],
+      never: [
+        { label: 'bw_kind', patterns: [`${mark}k`] },
+        { label: 'bw_team', patterns: [`${mark}x`] },
+      ],
+    }),
+    beginnings: (mark) => [
+      [`bw_team=~${mark}.*`, `bw_team!~${mark}x`, `bw_kind!~${mark}k`],
+      [`bw_dst=~${mark}`, `bw_kind!~${mark}k`, `bw_team!~${mark}x`],
+    ],
+  },
 ]
 
 /** The mark in a matcher. */
@@ -125,5 +141,30 @@ export const dataScopes: readonly DataScope[] = [
     name: 'every namespace but one, or to that one',
     scope: scope(alternative('namespace', ['*'], ['booksapp']), alternative('dst_namespace', ['books*'])),
     holds: (labels) => !has(labels, 'namespace', '', 'booksapp') || (labels['dst_namespace'] ?? '').startsWith('books'),
+  },
+  {
+    name: 'a namespace, without what another label says',
+    scope: {
+      kind: 'labels',
+      alternatives: [alternative('namespace', ['booksapp'])],
+      never: [{ label: 'dst_namespace', patterns: ['payments', 'linkerd*'] }],
+    },
+    holds: (labels) =>
+      has(labels, 'namespace', 'booksapp') && !/^(payments|linkerd.*)$/.test(labels['dst_namespace'] ?? ''),
+  },
+  {
+    name: 'own or destination, and nothing of one namespace on either side',
+    scope: {
+      kind: 'labels',
+      alternatives: [alternative('namespace', ['*']), alternative('dst_namespace', ['booksapp'])],
+      never: [
+        { label: 'namespace', patterns: ['batch'] },
+        { label: 'dst_namespace', patterns: ['emojivoto'] },
+      ],
+    },
+    holds: (labels) =>
+      (has(labels, 'dst_namespace', 'booksapp') || (labels['namespace'] ?? '') !== '') &&
+      !has(labels, 'namespace', 'batch') &&
+      !has(labels, 'dst_namespace', 'emojivoto'),
   },
 ]

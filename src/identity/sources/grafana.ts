@@ -200,7 +200,7 @@ async function byGrafanaId(token: string, verifier: TokenVerifier | null): Promi
   const { identity } = said
   const claims = claimsOf(token)
   const [, type] = /^(user|service-account):./s.exec(identity.subject) ?? []
-  if (type === undefined || (claims['type'] ?? type) !== type) {
+  if (type === undefined || ('type' in claims && claims['type'] !== type)) {
     return refused('invalid_token', 'X-Grafana-Id stands for nobody in particular: sign in to Grafana')
   }
   const names = [claims['email'], claims['username'], claims['name'], identity.subject]

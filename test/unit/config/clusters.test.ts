@@ -1,10 +1,10 @@
 // How a cluster's Prometheus may be reached, and the sentence for every way in which it may not.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { loadConfig } from '../../../src/config/config.ts'
 import type { ClusterOptions } from '../../../src/config/config.ts'
 import { makeAuthority } from '../../support/certificates.ts'
@@ -18,10 +18,12 @@ const other = authority.issue(['other'])
 const ca = authority.cert
 const url = 'https://prometheus'
 
-function load(...prometheus: readonly object[]): ReturnType<typeof loadConfig> {
+const load = (...prometheus: readonly object[]): ReturnType<typeof loadConfig> =>
+  loadClusters(prometheus.map((one, index) => ({ name: `c${index}`, prometheus: { url, ...one } })))
+function loadClusters(clusters: unknown): ReturnType<typeof loadConfig> {
   const file = join(scratch, 'bailiwick.yaml')
   const settings = {
-    clusters: prometheus.map((one, index) => ({ name: `c${index}`, prometheus: { url, ...one } })),
+    clusters,
     identity: { issuers: [{ issuer: 'https://id.example.org', audience: ['a'] }] },
     policy: { model: 'model.conf', rules: ['policy.csv'] },
     audit: { directory: 'audit' },
@@ -185,5 +187,23 @@ describe('the files that are followed', () => {
     assert.deepEqual(problemsOf({ tls: { ...written.tls, key_file: put('other.key', other.key) } }), [
       `${at}.tls.key: is not the key of the first certificate in cert: give the two that were made together`,
     ])
+  })
+})
+
+describe('docs/upstreams.md', () => {
+  const page = readFileSync(new URL('../../../docs/upstreams.md', import.meta.url), 'utf8')
+  const blocks = [...page.matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, block = '']) => block)
+  const secrets = { password: 'p', token: 't', 'ca.crt': ca, 'tls.crt': cert, 'tls.key': key }
+  /** The names of the clusters that a block configures, with its secrets lying here. */
+  function loaded(block: string): readonly string[] {
+    for (const [name, content] of Object.entries(secrets)) put(name, content)
+    const { clusters }: Record<string, unknown> = parse(block.replaceAll('/run/secrets/bailiwick', scratch))
+    const config = loadClusters(clusters)
+    assert.ok(config.ok, JSON.stringify(config))
+    return config.value.clusters.map(({ name }) => name)
+  }
+
+  it('has a configuration for each upstream, and each loads', () => {
+    assert.deepEqual(blocks.flatMap(loaded), ['east', 'viz', 'west', 'thanos', 'mimir', 'vm', 'vm-cluster'])
   })
 })

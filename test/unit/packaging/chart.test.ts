@@ -297,7 +297,7 @@ describe('the templates', () => {
       // The token's file is not on this machine.
       const withoutToken = over(given, { config: { clusters: values.config.clusters } })
       const config = mounted(withoutToken)
-      const policy = await readPolicy(config.policy)
+      const policy = await readPolicy(config.policy, () => 0)
       assert.ok(policy.ok, JSON.stringify(policy))
       assert.equal(policy.value.rules, 0)
       const { args, volumeMounts, ports } = containerOf(given)
@@ -445,12 +445,11 @@ describe('the templates', () => {
     assert.equal(deployment.spec.template.spec.hostname, 'a'.repeat(49))
   })
   it("load the repository's own rules where they are given", async () => {
-    const policy = await readPolicy(mounted({ policy: { 'policy.csv': textOf('policies/policy.csv') } }).policy)
+    const given = mounted({ policy: { 'policy.csv': textOf('policies/policy.csv') } })
+    const policy = await readPolicy(given.policy, () => 0)
     assert.ok(policy.ok)
-    const own = await readPolicy({
-      model: join(root, 'policies/model.conf'),
-      rules: [join(root, 'policies/policy.csv')],
-    })
+    const model = join(root, 'policies/model.conf')
+    const own = await readPolicy({ model, rules: [join(root, 'policies/policy.csv')], profile: 'linkerd' }, () => 0)
     assert.ok(own.ok)
     assert.equal(policy.value.rules, own.value.rules)
   })

@@ -67,9 +67,16 @@ const denies = fc.uniqueArray(fc.constantFrom('a', 'x-1', 'ab*', '*c'), { maxLen
 const alternative = fc
   .tuple(fc.constantFrom('namespace', 'dst'), patterns, denies)
   .map(([label, allow, deny]): Alternative => ({ label, allow, deny }))
+const exclusion = fc.record({
+  label: fc.constantFrom('namespace', 'dst'),
+  patterns: fc.uniqueArray(fc.constantFrom('a', 'b', 'x-*', '*c'), { minLength: 1, maxLength: 2 }),
+})
+const never = fc.uniqueArray(exclusion, { maxLength: 2, selector: ({ label }) => label })
 const scope = fc
-  .tuple(alternative, fc.array(alternative, { maxLength: 2 }))
-  .map(([first, rest]): Scope => ({ kind: 'labels', alternatives: [first, ...rest] }))
+  .tuple(alternative, fc.array(alternative, { maxLength: 2 }), never)
+  .map(([first, rest, excluded]): Scope => {
+    return { kind: 'labels', alternatives: [first, ...rest], ...(excluded.length === 0 ? {} : { never: excluded }) }
+  })
 
 const everything: Scope = { kind: 'everything' }
 
@@ -211,6 +218,10 @@ describe('any scope shows exactly its own series', () => {
     text !== '' && new RegExp(`^${pattern.replaceAll('*', '.*')}$`).test(text)
   const visible = (series: Series, mine: Scope): boolean =>
     mine.kind === 'labels' &&
+    !(mine.never ?? []).some(({ label, patterns: excluded }) => {
+      const own = label === 'namespace' ? series.namespace : series.dst
+      return excluded.some((one) => like(one, own))
+    }) &&
     mine.alternatives.some(({ label, allow, deny }) => {
       const own = label === 'namespace' ? series.namespace : series.dst
       return allow.some((one) => like(one, own)) && !deny.some((one) => like(one, own))
