@@ -72,7 +72,7 @@ async function answer(parts: GatewayParts, visit: Visit): Promise<void> {
   visit.asked = readParams(visit.urlQuery, kind === 'form' ? body.value.toString('utf8') : '')
 
   const asked = { params: visit.asked, body: body.value }
-  const scoped = await timed(parts, 'rewrite', () => rewrite(found, asked, decision.scope))
+  const scoped = await timed(parts, 'rewrite', () => rewrite(found, asked, decision))
   if (!scoped.ok) return refuse(parts, visit, scoped.error)
   return show(parts, visit, cluster, scoped.value)
 }

@@ -1,5 +1,6 @@
 import type { IdentityRefusal } from '../identity/identity.ts'
 import type { RewriteRefusal } from '../prometheus/rewrite.ts'
+import type { Later } from './quota.ts'
 
 /** Every way in which a request ends without Prometheus's answer. */
 export type Refusal =
@@ -10,6 +11,9 @@ export type Refusal =
   | { readonly is: 'no_credentials' }
   | { readonly is: 'bad_credentials'; readonly refusal: IdentityRefusal }
   | RewriteRefusal
+  | Later
+  /** The caller went away while the request waited for its turn. */
+  | { readonly is: 'gone' }
   | { readonly is: 'audit_unavailable' }
   | { readonly is: 'upstream_unreachable' }
   | { readonly is: 'upstream_untrusted' }
@@ -73,7 +77,13 @@ export function refusalToWire(refusal: Refusal, context: RefusalContext): Wire {
       return wire(422, 'bad_data', refusal.refusal.message)
     case 'bad_query':
     case 'bad_read':
+    case 'over_limit':
       return wire(422, 'bad_data', refusal.message)
+    case 'over_rate':
+    case 'over_concurrency':
+      return laterToWire(refusal)
+    case 'gone':
+      return wire(499, 'canceled', 'the caller went away')
     case 'never':
       return wire(403, 'forbidden', `this path is closed to everybody: ${refusal.because}`)
     case 'not_allowed':
@@ -103,6 +113,16 @@ function credentialsToWire({ code, message }: IdentityRefusal, context: RefusalC
     case 'issuer_unavailable':
       return wire(503, 'unavailable', message, { 'retry-after': '5' })
   }
+}
+
+/** 429 rather than 503: only this caller has to wait. Grafana does not repeat either. */
+function laterToWire({ is, most, after }: Later): Wire {
+  const message =
+    is === 'over_rate'
+      ? `your limit "rate" is ${most} requests a second, and you sent more`
+      : `your limit "concurrent" is ${most} queries at once, and the ones before this did not end in time`
+  const remedy = `try again in ${after}s, or ask for a higher limit in the policy`
+  return wire(429, 'too_many_requests', `${message}: ${remedy}`, { 'retry-after': String(after) })
 }
 
 function upstreamToWire(is: Extract<Refusal['is'], `upstream_${string}`>, where: string): Wire {

@@ -38,6 +38,8 @@ export function isExpected(answer: UpstreamAnswer, found: FoundEndpoint): boolea
   const { status, contentEncoding } = answer
   const answers = found.endpoint.answers ?? 'json'
   if (!passed.has(status) || contentEncoding === 'unknown') return false
+  // Prometheus has nothing to say to a query for exemplars that names no series.
+  if (status === 204) return true
   if (contentEncoding === 'snappy' && answers !== 'protobuf') return false
   return (status < 300 ? types : errorTypes)[answers].includes(typeOf(answer))
 }
@@ -50,8 +52,12 @@ export interface Extras {
   readonly gzip: boolean
 }
 
-/** Streams Prometheus's answer to the caller; the caller's pace is Prometheus's pace. Resolves when all is said. */
-export async function writeAnswer(visit: Visit, answer: UpstreamAnswer, extras: Extras): Promise<OutcomeEntry> {
+/**
+ * Streams Prometheus's answer to the caller; the caller's pace is Prometheus's pace. Resolves when all is said; with null
+ * where the answer broke off before anything of it was passed on, so that an error can still be told in its place.
+ */
+export async function writeAnswer(visit: Visit, answer: UpstreamAnswer, extras: Extras): Promise<OutcomeEntry | null> {
+  if (answer.status === 204) return writeNothing(visit, answer)
   writeHead(visit, answer.status, answer.contentType)
   const plain = answer.contentEncoding === 'identity'
   // Only a JSON answer has a place for sentences; the end of any other one must not be touched.
@@ -60,30 +66,55 @@ export async function writeAnswer(visit: Visit, answer: UpstreamAnswer, extras: 
   if (plain && extras.gzip) steps.push(gzipper(visit))
   else if (!plain) visit.response.setHeader('content-encoding', answer.contentEncoding)
   const outcome = await stream(visit, answer.body, steps)
-  if (outcome.ended === 'cut') answer.abort()
+  if (outcome?.ended !== 'complete') answer.abort()
   return outcome
 }
 
+function writeNothing(visit: Visit, answer: UpstreamAnswer): OutcomeEntry {
+  answer.body.resume()
+  writeHead(visit, answer.status, '')
+  visit.response.removeHeader('content-type')
+  visit.response.end()
+  return outcomeOf(visit, 0, 'complete')
+}
+
 /** Writes an answer that the gateway has whole. */
-export function writeWhole(visit: Visit, status: number, json: string, extras: Extras): Promise<OutcomeEntry> {
+export async function writeWhole(visit: Visit, status: number, json: string, extras: Extras): Promise<OutcomeEntry> {
   writeHead(visit, status, 'application/json')
   const steps: Transform[] = extras.infos.length > 0 ? [addInfos(extras.infos)] : []
   if (extras.gzip) steps.push(gzipper(visit))
-  return stream(visit, Readable.from([Buffer.from(json)]), steps)
+  const outcome = await stream(visit, Readable.from([Buffer.from(json)]), steps)
+  return outcome ?? outcomeOf(visit, 0, 'cut')
 }
 
-async function stream(visit: Visit, body: Readable, steps: readonly Transform[]): Promise<OutcomeEntry> {
-  let bytes = 0
+async function stream(visit: Visit, body: Readable, steps: readonly Transform[]): Promise<OutcomeEntry | null> {
   const last: Readable = steps.at(-1) ?? body
+  // Each step passes the end of the one before it on, a good one and a bad one.
+  if (steps.length > 0) pipeline([body, ...steps]).catch(() => {})
+  if (!(await begins(last))) return null
+  let bytes = 0
   last.on('data', (chunk: Buffer) => {
     bytes += chunk.length
   })
   try {
-    await pipeline([body, ...steps, visit.response])
+    await pipeline(last, visit.response)
     return outcomeOf(visit, bytes, 'complete')
   } catch {
     return outcomeOf(visit, bytes, 'cut')
   }
+}
+
+/** Waits for the first bytes, or a good end without any; false where it breaks off before. */
+function begins(body: Readable): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const events = ['readable', 'end', 'error', 'close'] as const
+  const heard = (begun: boolean) => (): void => {
+    for (const [event, listener] of listeners) body.off(event, listener)
+    resolve(begun)
+  }
+  const listeners = events.map((event) => [event, heard(event === 'readable' || event === 'end')] as const)
+  for (const [event, listener] of listeners) body.on(event, listener)
+  return promise
 }
 
 function gzipper({ response }: Visit): Transform {
@@ -99,6 +130,7 @@ export function writeError(visit: Visit, { status, errorType, message, headers }
   const { response } = visit
   const error = `${cut(message)} (request ${visit.id})`
   const body = JSON.stringify({ status: 'error', errorType, error })
+  response.removeHeader('content-encoding')
   writeHead(visit, status, 'application/json')
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   // A body that was not read would be taken for the next request: end the connection with the answer.

@@ -38,7 +38,7 @@ export async function show(parts: GatewayParts, visit: Visit, cluster: Cluster, 
   parts.metrics.request({ ...labels(visit), decision: 'allow', reason: '' })
   const [answered, names] = await answering
   for (const one of [answered, names]) {
-    const failure = one === null ? null : failureOf(visit, one)
+    const failure = one === null ? null : failureOf(visit, one, gzip)
     if (failure === null) continue
     gone.abort()
     return failUpstream(parts, visit, failure)
@@ -46,8 +46,15 @@ export async function show(parts: GatewayParts, visit: Visit, cluster: Cluster, 
   if (!answered.ok) return undefined
   const { value: answer } = answered
   if (answer.status >= 300 && isJson(answer)) return showError(parts, visit, answer, extras)
-  if (scoped.filter === undefined) return parts.audit.note(await writeAnswer(visit, answer, extras))
+  if (scoped.filter === undefined) return showWhole(parts, visit, answer, extras)
   return showFiltered(parts, visit, scoped, [answer, ...(names?.ok === true ? [names.value] : [])], extras)
+}
+
+async function showWhole(parts: GatewayParts, visit: Visit, answer: UpstreamAnswer, extras: Extras): Promise<void> {
+  const outcome = await writeAnswer(visit, answer, extras)
+  if (outcome !== null) return parts.audit.note(outcome)
+  const is = visit.gone.signal.aborted ? 'aborted' : 'unexpected'
+  return failUpstream(parts, visit, { is, detail: 'the answer broke off before anything of it was passed on' })
 }
 
 /** What the caller is told beside the answer, and whether they take gzip. */
@@ -107,7 +114,11 @@ async function showFiltered(
     bodies.push(body.toString('utf8'))
   }
   const filtered = filterAnswer(scoped, bodies, decision.scope)
-  if (!filtered.ok) return failUpstream(parts, visit, { is: 'unexpected', detail: filtered.error })
+  if (!filtered.ok && filtered.error.is === 'page') {
+    const refusal = { param: 'group_next_token', message: filtered.error.message }
+    return parts.audit.note(writeError(visit, refusalToWire({ is: 'bad_parameter', refusal }, contextOf(parts, visit))))
+  }
+  if (!filtered.ok) return failUpstream(parts, visit, { is: 'unexpected', detail: filtered.error.message })
   return parts.audit.note(await writeWhole(visit, 200, filtered.value, extras))
 }
 
@@ -131,11 +142,13 @@ async function collect(answer: UpstreamAnswer, most: number): Promise<Buffer | n
   return answer.body.complete ? Buffer.concat(chunks) : null
 }
 
-function failureOf(visit: Visit, answered: Awaited<ReturnType<Upstream['send']>>): Failure | null {
+function failureOf(visit: Visit, answered: Awaited<ReturnType<Upstream['send']>>, gzip: boolean): Failure | null {
   if (!answered.ok) return answered.error
-  if (visit.found !== null && isExpected(answered.value, visit.found)) return null
-  const { status, contentType } = answered.value
-  const detail = `status ${status}, content type ${contentType}`
+  const { status, contentType, contentEncoding } = answered.value
+  // Packed though nobody asked, it could not be read by the caller, nor be given a notice by us.
+  const unasked = contentEncoding === 'gzip' && !gzip
+  if (visit.found !== null && !unasked && isExpected(answered.value, visit.found)) return null
+  const detail = `status ${status}, content type ${contentType}, content encoding ${contentEncoding}`
   // The caller was let in by the gateway: it is the gateway that Prometheus, or what stands before it, turns away.
   return { is: status === 401 || status === 403 ? 'rejected' : 'unexpected', detail }
 }

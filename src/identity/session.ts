@@ -75,10 +75,6 @@ export function limitReached({ begun, lastSeen }: Session, limits: SessionLimits
 /** Why a session ended. */
 export type EndReason = 'unreadable' | 'absolute' | 'idle' | 'logout' | 'provider' | 'restart' | 'too_large'
 
-/** When a session ends at the latest, if nobody renews it. */
-export const endsAt = ({ begun, vouchedUntil, refreshToken }: Session, { absolute }: SessionLimits): number =>
-  Math.min(begun + absolute, refreshToken === null ? vouchedUntil : Number.POSITIVE_INFINITY)
-
 /** Who a session stands for. */
 export function identityOf(session: Session, { absolute }: SessionLimits): Identity {
   const { issuer, subject, name, groups, begun, vouchedUntil } = session

@@ -57,8 +57,13 @@ function showAccess(
     const decisions = actions.map((action) => [action, policy.decide(identity, name, action)] as const)
     return { name, rows: together(decisions) }
   })
-  const because = [...new Set(clusters.flatMap(({ rows }) => rows.flatMap(({ decision }) => decision.because)))]
-  const decision: Basis = { scope: { kind: 'nothing' }, because, reasons: [], policy: policy.digest }
+  const decisions = clusters.flatMap(({ rows }) => rows.map((row) => row.decision))
+  const decision: Basis = {
+    scope: { kind: 'nothing' },
+    because: [...new Set(decisions.flatMap(({ because }) => because))],
+    reasons: [...new Set(decisions.flatMap(({ reasons }) => reasons))],
+    policy: policy.digest,
+  }
   const mine = clusters.find(({ rows }) => rows.some((row) => row.actions.includes('query') && isGranted(row)))
   const body = html`${whoAmI(parts, session)}
     <h2>What you may see</h2>
@@ -85,6 +90,11 @@ function together(decisions: readonly (readonly [action: string, decision: Decis
   return [...rows.values()]
 }
 
+function whyOf({ because, reasons }: Decision): string {
+  if (because.length === 0) return 'no rule names you or your groups'
+  return because.join(', ') + (reasons.length === 0 ? '' : ` (for a time: ${reasons.join('; ')})`)
+}
+
 const clusterTable = ({ name, rows }: { readonly name: string; readonly rows: readonly Row[] }): Html =>
   html` <div class="scroll" tabindex="0" role="region" aria-label="Cluster ${name}">
     <table>
@@ -104,9 +114,7 @@ const clusterTable = ({ name, rows }: { readonly name: string; readonly rows: re
             html` <tr>
               <th scope="row">${row.actions.join(', ')}</th>
               <td>${describeScope(row.decision.scope)}</td>
-              <td>
-                ${row.decision.because.length === 0 ? 'no rule names you or your groups' : row.decision.because.join(', ')}
-              </td>
+              <td>${whyOf(row.decision)}</td>
             </tr>`,
         )}
       </tbody>

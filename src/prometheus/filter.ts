@@ -13,35 +13,38 @@ import type { Most, ScopedRequest } from './rewrite.ts'
  * its question for names, in this order. A shape that is not known is an error: nothing is shown then.
  */
 export function filterAnswer(
-  { filter, most }: ScopedRequest,
+  scoped: ScopedRequest,
   bodies: readonly string[],
   scope: Scope,
-): Result<string, string> {
+): Result<string, UnknownAnswer> {
+  const { most } = scoped
   const [answer, names] = bodies.map(parseJson)
-  const filtered = filterOf(filter, answer, namesOf(names), scope)
-  if (filtered === null) return fail('there is no filter for this answer, or what the filter needs is missing')
-  if (!filtered.ok) return fail(filtered.error.message)
+  const filtered = filterOf(scoped, answer, namesOf(names), scope)
+  if (filtered === null) {
+    return fail({ is: 'shape', message: 'there is no filter for this answer, or what the filter needs is missing' })
+  }
+  if (!filtered.ok) return filtered
   const { answer: left } = filtered.value
   return ok(JSON.stringify(most === undefined ? left : cutMetadata(left, most)))
 }
 
 function filterOf(
-  filter: ScopedRequest['filter'],
+  scoped: ScopedRequest,
   answer: unknown,
   names: ReadonlySet<string> | null,
   scope: Scope,
 ): Result<Filtered, UnknownAnswer> | null {
+  const { filter, page } = scoped
+  if (filter === undefined) return null
   switch (filter) {
     case 'rules':
-      return filterRules(answer, scope)
+      return filterRules(answer, scope, page)
     case 'alerts':
       return filterAlerts(answer, scope)
     case 'targets':
       return filterTargets(answer, scope)
     case 'metadata':
       return names === null ? null : filterMetadata(answer, names)
-    case undefined:
-      return null
   }
 }
 

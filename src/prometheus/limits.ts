@@ -25,3 +25,14 @@ export const readLimits: ReadLimits = {
 }
 /** Largest error of Prometheus's that is passed on, in bytes. */
 export const maxError = 64 * 1024
+
+/** A read that was scoped is read once more, to see what it asks for: the scope has made it longer. */
+export const scopedReadLimits: ReadLimits = {
+  packed: 16 * 1024 * 1024,
+  unpacked: 16 * 1024 * 1024,
+  queries: readLimits.queries,
+  matchers: 2 * readLimits.matchers,
+}
+
+/** Prometheus's own `--query.timeout` where nobody has changed it, in seconds. */
+export const usualTimeout = 120

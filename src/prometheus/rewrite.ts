@@ -1,9 +1,12 @@
+import type { Decision } from '../policy/policy.ts'
 import type { Scope } from '../policy/scope.ts'
 import { drawError, rewriteQuery, rewriteSelector, scopeSelector } from '../promql/rewrite.ts'
 import type { PromqlError, SelectorFacts } from '../promql/rewrite.ts'
 import { withinScope } from '../promql/within.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
+import { keepWithin } from './budget.ts'
+import type { OverLimit } from './budget.ts'
 import type { FilterName, FoundEndpoint } from './endpoints.ts'
 import { maxSelectors } from './limits.ts'
 import { checkParams } from './params.ts'
@@ -33,12 +36,20 @@ export interface ScopedRequest {
   readonly names?: ScopedRequest
   /** How much of the metadata is wanted. */
   readonly most?: Most
+  /** Which page of the rules is wanted. */
+  readonly page?: Page
 }
 
 /** How many metric families, and entries of each. */
 export interface Most {
   readonly families: number
   readonly entries: number
+}
+
+/** A page of rule groups: how many, and the token of the first; null for the beginning. */
+export interface Page {
+  readonly groups: number
+  readonly from: string | null
 }
 
 /** Why nothing may be sent. */
@@ -50,6 +61,7 @@ export type RewriteRefusal =
   /** The caller named something that is not theirs. */
   | { readonly is: 'not_allowed'; readonly message: string }
   | { readonly is: 'no_rights' }
+  | OverLimit
   /** Nobody may, whatever their rights. */
   | { readonly is: 'never'; readonly because: string }
 
@@ -63,9 +75,21 @@ const everything: Scope = { kind: 'everything' }
 
 /**
  * Builds the request for Prometheus out of checked values: the path from our table, one copy of each known parameter,
- * PromQL printed from our own tree with the scope on every selector. Nothing is passed through unread.
+ * PromQL printed from our own tree with the scope on every selector. Nothing is passed through unread, and nothing that
+ * is more than the limits allow.
  */
-export function rewrite(found: FoundEndpoint, asked: Asked, scope: Scope): Result<ScopedRequest, RewriteRefusal> {
+export function rewrite(
+  found: FoundEndpoint,
+  asked: Asked,
+  { scope, limits }: Pick<Decision, 'scope' | 'limits'>,
+): Result<ScopedRequest, RewriteRefusal> {
+  const scoped = scopeRequest(found, asked, scope)
+  if (!scoped.ok) return scoped
+  const kept = keepWithin(found, scoped.value, limits)
+  return kept.ok ? ok({ ...scoped.value, params: kept.value }) : kept
+}
+
+function scopeRequest(found: FoundEndpoint, asked: Asked, scope: Scope): Result<ScopedRequest, RewriteRefusal> {
   const { treatment, params } = found.endpoint
   if (treatment.scope === 'refuse') return fail({ is: 'never', because: treatment.because })
   const checked = checkParams(asked.params, params)
@@ -116,7 +140,7 @@ function rewriteSelectors(
   if (scope.kind === 'nothing') return fail({ is: 'no_rights' })
   const { selectors } = checked
   if (selectors.length === 0 && whenAbsent === 'refuse') {
-    return badMatch('the parameter "match[]" is missing: give at least one selector')
+    return badParam('match[]', 'the parameter "match[]" is missing: give at least one selector')
   }
   const scopedOnes = scopeSelectors(selectors, scope)
   if (!scopedOnes.ok) return scopedOnes
@@ -134,7 +158,7 @@ interface ScopedSelectors {
 }
 
 function scopeSelectors(texts: readonly string[], scope: Scope): Result<ScopedSelectors, RewriteRefusal> {
-  if (texts.length > maxSelectors) return badMatch(`more than ${maxSelectors} "match[]" in one request`)
+  if (texts.length > maxSelectors) return badParam('match[]', `more than ${maxSelectors} "match[]" in one request`)
   const sent: string[] = []
   const facts: SelectorFacts[] = []
   const notes = new Set<string>()
@@ -160,13 +184,29 @@ function prepareFilter(
   if (!printed.ok) return printed
   const params = [...matches(printed.value.sent), ...plain(checked)]
   if (scope.kind === 'everything') return ok(build(found, params))
+  if (filter === 'rules') return prepareRules(found, checked, params)
   if (filter !== 'metadata') return ok(build(found, params, { narrowed: true, filter }))
   const path = '/api/v1/label/__name__/values'
   const names = build({ ...found, path }, matches(scopeSelector(scope)))
   // Counted by Prometheus, a limit would count what is taken out afterwards: we count ourselves.
   const unlimited = params.filter(([name]) => name !== 'limit' && name !== 'limit_per_metric')
-  const most = { families: countOf(checked, 'limit'), entries: countOf(checked, 'limit_per_metric') }
+  const most = { families: mostFamilies(checked), entries: mostEntries(checked) }
   return ok(build(found, unlimited, { narrowed: true, filter, names, most }))
+}
+
+/** Pages of rules are cut by us: where Prometheus's own end tells whether other teams' rules match, too. */
+function prepareRules(
+  found: FoundEndpoint,
+  { single }: CheckedParams,
+  params: Params,
+): Result<ScopedRequest, RewriteRefusal> {
+  const [limit, from = null] = [single.get('group_limit'), single.get('group_next_token')]
+  if (limit === undefined && from !== null)
+    return badParam('group_next_token', '"group_next_token" needs a "group_limit"')
+  if (limit !== undefined && Number(limit) <= 0) return badParam('group_limit', '"group_limit" must be greater than 0')
+  const whole = params.filter(([name]) => name !== 'group_limit' && name !== 'group_next_token')
+  const page = limit === undefined ? {} : { page: { groups: Number(limit), from } }
+  return ok(build(found, whole, { narrowed: true, filter: 'rules', ...page }))
 }
 
 function rewriteRead(found: FoundEndpoint, body: Uint8Array, scope: Scope): Result<ScopedRequest, RewriteRefusal> {
@@ -176,16 +216,22 @@ function rewriteRead(found: FoundEndpoint, body: Uint8Array, scope: Scope): Resu
   return ok(build(found, [], { body: sent, selectors, notes }))
 }
 
-/** A limit that was given; zero, a negative one and none mean "all", as for Prometheus. */
-function countOf({ single }: CheckedParams, name: string): number {
-  const count = Number(single.get(name) ?? 0)
+/** Prometheus counts families up to a limit of zero or more; a negative one means all. */
+function mostFamilies({ single }: CheckedParams): number {
+  const count = Number(single.get('limit') ?? -1)
+  return count < 0 ? Number.POSITIVE_INFINITY : count
+}
+
+/** For the entries of a family, zero means all as well. */
+function mostEntries({ single }: CheckedParams): number {
+  const count = Number(single.get('limit_per_metric') ?? 0)
   return count > 0 ? count : Number.POSITIVE_INFINITY
 }
 
 const matches = (texts: readonly string[]): Params => texts.map((text) => ['match[]', text] as const)
 
-const badMatch = (message: string): Result<never, RewriteRefusal> =>
-  fail({ is: 'bad_parameter', refusal: { param: 'match[]', message } })
+const badParam = (param: string, message: string): Result<never, RewriteRefusal> =>
+  fail({ is: 'bad_parameter', refusal: { param, message } })
 
 function promqlRefusal(error: PromqlError, text: string): RewriteRefusal {
   if (error.reason === 'no_rights') return { is: 'no_rights' }

@@ -1,4 +1,5 @@
 import { IncomingMessage, ServerResponse, Agent as HttpAgent } from 'node:http'
+import type { ClientRequest } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
@@ -34,12 +35,26 @@ export interface UpstreamFailure {
   readonly detail: string
 }
 
+/** How a request is sent. */
+export interface SendOptions {
+  /** May the answer come compressed? */
+  readonly gzip: boolean
+  /** Gives the request up. */
+  readonly signal: AbortSignal
+  readonly tell: Tell
+}
+
+type Answered = Result<UpstreamAnswer, UpstreamFailure>
+
+/** What came back, and whether it was asked over a connection that an earlier request had left open. */
+interface Asked {
+  readonly answered: Answered
+  readonly reused: boolean
+}
+
 /** The only door to Prometheus: nothing but a {@link ScopedRequest} fits through. */
 export interface Upstream {
-  send(
-    request: ScopedRequest,
-    options: { readonly gzip: boolean; readonly signal: AbortSignal; readonly tell: Tell },
-  ): Promise<Result<UpstreamAnswer, UpstreamFailure>>
+  send(request: ScopedRequest, options: SendOptions): Promise<Answered>
   close(): void
 }
 
@@ -49,7 +64,9 @@ interface Exchange {
   timedOut: boolean
   /** Given up, perhaps before the library had made its request. */
   aborted: boolean
-  settle(result: Result<UpstreamAnswer, UpstreamFailure>): void
+  /** The library's request, once there is one. */
+  sent: ClientRequest | null
+  settle(answered: Answered): void
 }
 
 // A request that was never received from anywhere; its socket is never connected.
@@ -73,24 +90,39 @@ export function openUpstream(options: UpstreamOptions): Upstream {
     line = openLine(options, context, exchanges)
     return line
   }
+  function ask(request: ScopedRequest, { gzip, signal, tell }: SendOptions): Promise<Asked> {
+    const { promise, resolve } = Promise.withResolvers<Asked>()
+    const surrogate = surrogateFor(request, gzip, credentials.headers(tell))
+    const { proxy } = lineFor(credentials.secureContext(tell))
+    const out = new ServerResponse(surrogate)
+    const settle = (answered: Answered): void => {
+      clearTimeout(silence)
+      resolve({ answered, reused: exchange.sent?.reusedSocket === true })
+    }
+    const giveUp = (is: 'aborted' | 'timeout', detail: string): void => {
+      exchange.aborted = true
+      close(out)
+      settle(fail({ is, detail }))
+    }
+    const exchange: Exchange = { out, timedOut: false, aborted: false, sent: null, settle }
+    // The library counts from when there is a connection; waiting for one of the pool's counts too.
+    const silence = setTimeout(() => giveUp('timeout', 'no answer began in time'), options.timeout)
+    const abort = (): void => giveUp('aborted', 'the caller went away')
+    signal.addEventListener('abort', abort, { once: true })
+    exchanges.set(surrogate, exchange)
+    // Its promise says nothing that the events above do not say.
+    void proxy(surrogate, out, () => {})
+    if (signal.aborted) abort()
+    return promise
+  }
   return {
-    send: (request, { gzip, signal, tell }) =>
-      new Promise((resolve) => {
-        const surrogate = surrogateFor(request, gzip, credentials.headers(tell))
-        const { proxy } = lineFor(credentials.secureContext(tell))
-        const out = new ServerResponse(surrogate)
-        const exchange: Exchange = { out, timedOut: false, aborted: false, settle: resolve }
-        const abort = (): void => {
-          exchange.aborted = true
-          close(out)
-          resolve(fail({ is: 'aborted', detail: 'the caller went away' }))
-        }
-        signal.addEventListener('abort', abort, { once: true })
-        exchanges.set(surrogate, exchange)
-        // Its promise says nothing that the events above do not say.
-        void proxy(surrogate, out, () => {})
-        if (signal.aborted) abort()
-      }),
+    async send(request, sending) {
+      const { answered, reused } = await ask(request, sending)
+      // A kept connection may be closed by the other side just as it is used again. Every request only reads, so it may
+      // be sent once more: Prometheus saw it once or twice, and nobody an answer.
+      const again = reused && !answered.ok && answered.error.is === 'unreachable'
+      return again ? (await ask(request, sending)).answered : answered
+    },
     close: () => line?.agent.destroy(),
   }
 }
@@ -123,9 +155,12 @@ function openLine(options: UpstreamOptions, context: SecureContext | null, excha
           proxyReq.destroy()
           return
         }
+        exchange.sent = proxyReq
         proxyReq.once('timeout', () => {
           exchange.timedOut = true
         })
+        // Without an answer (a switch of protocols, say) this is all that is heard.
+        proxyReq.once('close', () => fails(exchange, new Error('the connection was closed without an answer')))
       },
       proxyRes: (body, request) => {
         const exchange = exchanges.get(request)

@@ -1,10 +1,22 @@
+import { createHash } from 'node:crypto'
 import type { Scope } from '../../policy/scope.ts'
 import { readsNothing, withinScope } from '../../promql/within.ts'
 import type { Result } from '../../result.ts'
+import type { Page } from '../rewrite.ts'
 import { keepAlerts } from './alerts.ts'
 import { labelsInScope, sayWhose } from './labels.ts'
 import type { Labels } from './labels.ts'
-import { UnknownShape, asLabels, asList, asObject, asText, copyKnown, field, filterByScope } from './shape.ts'
+import {
+  UnknownPage,
+  UnknownShape,
+  asLabels,
+  asList,
+  asObject,
+  asText,
+  copyKnown,
+  field,
+  filterByScope,
+} from './shape.ts'
 import type { Fields, Filtered, JsonObject, Tally, UnknownAnswer } from './shape.ts'
 
 // A rule names series in its expression, and an evaluation error may quote some: of a rule in scope they are in scope.
@@ -30,30 +42,31 @@ const alertingFields: Fields = {
 /**
  * `/api/v1/rules` (Prometheus 2.42 to 3.14): the rules that read only series in scope and do not say, by a label of their
  * own, that they are somebody else's. Each alert of a rule is judged by its own labels once more, so a rule may be firing
- * and show none: those that lost the label in an aggregation. Groups of which no rule is left are left out; a page may so
- * hold fewer groups than was asked for, even none, and yet have a next one.
+ * and show none: those that lost the label in an aggregation. Groups of which no rule is left are left out. Prometheus was
+ * asked for all groups, so that a page begins and ends with groups that are left, as it would if there were no others.
  */
-export function filterRules(answer: unknown, scope: Scope): Result<Filtered, UnknownAnswer> {
-  return filterByScope(answer, scope, (data, tally) => ({
-    groups: asList(field(data, 'groups'), 'the list of groups').flatMap((group) => {
+export function filterRules(answer: unknown, scope: Scope, page?: Page): Result<Filtered, UnknownAnswer> {
+  return filterByScope(answer, scope, (data, tally) => {
+    const groups = asList(field(data, 'groups'), 'the list of groups').flatMap((group) => {
       return keepGroup(asObject(group, 'a group'), scope, tally)
-    }),
-    ...pagination(data),
-  }))
+    })
+    return page === undefined ? { groups } : pageOf(groups, page)
+  })
 }
 
-// Prometheus 3.0 calls it by the second name, by a slip.
-const tokenNames = ['groupNextToken', 'groupNextToken:omitempty']
-const token = /^[0-9a-f]{0,128}$/
-
-/** The token is a hash of the next group's file and name, which may be another team's: nothing but a hash passes. */
-function pagination(data: JsonObject): JsonObject {
-  const tokens = tokenNames.filter((name) => Object.hasOwn(data, name))
-  for (const name of tokens) {
-    if (!token.test(asText(data[name], 'the next token'))) throw new UnknownShape('the next token is not a hash')
-  }
-  return Object.fromEntries(tokens.map((name) => [name, data[name]]))
+/** The groups of one page, and the token of the next, which is made as Prometheus makes it. */
+function pageOf(groups: readonly JsonObject[], { groups: most, from }: Page): JsonObject {
+  const begin = from === null ? 0 : groups.findIndex((group) => tokenOf(group) === from)
+  // Prometheus answers an unknown token with an error: an empty page would be read as the last one.
+  if (begin < 0) throw new UnknownPage('this group_next_token is of no group that you may see: begin again')
+  const next = groups[begin + most]
+  return { groups: groups.slice(begin, begin + most), ...(next === undefined ? {} : { groupNextToken: tokenOf(next) }) }
 }
+
+const tokenOf = ({ file, name }: JsonObject): string =>
+  createHash('sha256')
+    .update(`${asText(file, 'the file of a group')};${asText(name, 'the name of a group')}`)
+    .digest('hex')
 
 /**
  * A group's own fields are bookkeeping about the group as a whole (name, file, interval, limit, times), so those that a

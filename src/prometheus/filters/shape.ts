@@ -14,6 +14,8 @@ export interface Filtered {
 
 /** Why an answer cannot be shown. It says where, in words of ours, and quotes nothing. */
 export interface UnknownAnswer {
+  /** `page`: the answer is good, but has no such page: the caller can mend that. */
+  readonly is: 'shape' | 'page'
   readonly message: string
 }
 
@@ -24,6 +26,9 @@ export interface Tally {
 
 /** Carries the reason out of a filter; {@link filterData} catches it. */
 export class UnknownShape extends Error {}
+
+/** The caller asked for a page that there is not. */
+export class UnknownPage extends Error {}
 
 /**
  * Filters the `data` of a successful answer and makes the envelope anew: `warnings` and `infos` are texts about nobody
@@ -41,7 +46,10 @@ export function filterData(
     const data = filter(asObject(field(envelope, 'data'), 'its data'), tally)
     return ok({ answer: { status: 'success', data }, removed: tally.removed })
   } catch (error) {
-    if (error instanceof UnknownShape) return fail({ message: `not an answer that we know: ${error.message}` })
+    if (error instanceof UnknownPage) return fail({ is: 'page', message: error.message })
+    if (error instanceof UnknownShape) {
+      return fail({ is: 'shape', message: `not an answer that we know: ${error.message}` })
+    }
     throw error
   }
 }

@@ -244,6 +244,7 @@ describe('what is read', () => {
         },
       ],
       cli: null,
+      login: null,
       datasources: [],
       mesh: null,
       policy: { model: join(scratch, 'model.conf'), rules: [join(scratch, 'policy.csv')], profile: 'linkerd' },

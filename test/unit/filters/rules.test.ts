@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { Scope } from '../../../src/policy/scope.ts'
 import { filterRules } from '../../../src/prometheus/filters/rules.ts'
@@ -120,14 +121,30 @@ describe('the rules', () => {
     assert.deepEqual(filterRules(answer([given], { others: ['b'] }), team), shown([expected], 0))
   })
 
-  it('come in pages: the next token stays, also under the name that it had at first, if it is a hash', () => {
-    const next = '0123456789abcdef'.repeat(4)
-    for (const more of [{ groupNextToken: next }, { 'groupNextToken:omitempty': '' }]) {
-      assert.deepEqual(filterRules(answer([group([recording(foreign)])], more), team), shown([], 1, more))
+  it('come in pages of groups that are left, with tokens as Prometheus makes them', () => {
+    const named = (name: string, query: string): Record<string, unknown> => ({ ...group([recording(query)]), name })
+    const given = answer([named('a', own), named('b', foreign), named('c', own), named('d', own)])
+    const namesOf = (groups: number, from: string | null): unknown => {
+      const filtered = filterRules(given, team, { groups, from })
+      if (!filtered.ok) return filtered.error
+      const { groups: left, groupNextToken } = Object(Object(filtered.value.answer).data)
+      return { names: [...left].map(({ name }) => name), next: groupNextToken }
     }
-    for (const groupNextToken of ['/etc/b.yml;b', 1, null]) {
-      assert.equal(filterRules(answer([], { groupNextToken }), team).ok, false)
+    const token = (name: string): string =>
+      createHash('sha256')
+        .update(`${String(named(name, own)['file'])};${name}`)
+        .digest('hex')
+    assert.deepEqual(namesOf(1, null), { names: ['a'], next: token('c') })
+    assert.deepEqual(namesOf(1, token('c')), { names: ['c'], next: token('d') })
+    assert.deepEqual(namesOf(5, token('d')), { names: ['d'], next: undefined })
+    for (const from of [token('b'), token('z'), '']) {
+      assert.deepEqual(Object(namesOf(1, from)).is, 'page', 'another team’s group is no beginning')
     }
+  })
+
+  it('do not show a token that Prometheus gave: it tells of groups that are left out', () => {
+    const filtered = filterRules(answer([group([recording(foreign)])], { groupNextToken: 'abc' }), team)
+    assert.deepEqual(filtered, shown([], 1))
   })
 
   it('are all shown to who may see everything, and none to who may see nothing', () => {
