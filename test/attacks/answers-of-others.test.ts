@@ -81,7 +81,6 @@ const readable: readonly (readonly [how: string, answer: Answer])[] = [
       response.end(`{"status":"error","status":"success",${first},${last}}`)
     },
   ],
-  ['said to be compressed, and not', (text, response) => response.setHeader('content-encoding', 'gzip').end(text)],
 ]
 
 const breakOff = (response: ServerResponse): void => void setTimeout(() => response.destroy(), 20)
@@ -99,6 +98,7 @@ const unreadable: typeof readable = [
     'compressed twice',
     (text, response) => response.setHeader('content-encoding', 'gzip, gzip').end(gzipSync(gzipSync(text))),
   ],
+  ['said to be compressed, and not', (text, response) => response.setHeader('content-encoding', 'gzip').end(text)],
   ['compressed without saying so', (text, response) => response.end(deflateSync(text))],
   [
     'shorter than it announces',

@@ -987,7 +987,10 @@ for (const { which, skip } of versions) {
       assert.ok(all.length > 1)
       const outline = (answer: unknown): unknown => [
         fieldOf(answer, 'data', 'groupNextToken'),
-        rulesIn(answer).map((rule) => fieldOf(rule, 'name')),
+        rulesIn(answer)
+          .map((rule) => fieldOf(rule, 'name'))
+          // Not shown through the gateway: see "a rule whose label is a template".
+          .filter((name) => name !== 'emojivotoTemplate'),
       ]
       for (const [through, judge] of all) assert.deepEqual(outline(through), outline(judge))
     })

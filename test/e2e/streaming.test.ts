@@ -364,7 +364,7 @@ describe('a Prometheus that misbehaves', () => {
     })
     it('where it switches protocols', async () => {
       raw.answer = says('HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nsecret')
-      await assertEnvelope(await ask('hasty', 5_000), ...unexpected)
+      await assertEnvelope(await ask('hasty', 5_000), ...unreachable)
     })
     it('where it packs though nobody asked', async () => {
       raw.answer = says(whole('secret', 'Content-Encoding: gzip'))
