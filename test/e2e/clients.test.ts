@@ -67,6 +67,49 @@ describe('promtool', () => {
     assert.equal(stdout.trim().split('\n').length, 1)
   })
 
+  /** A URL with a token as its password: Go's clients make HTTP Basic of it, so that any promtool can sign in. */
+  const withToken = async (person: string): Promise<string> => {
+    const url = new URL(world.app.url)
+    url.username = 'token'
+    url.password = await world.idp.token(person)
+    return url.href
+  }
+  const hour = ['--start', '2026-11-20T03:00:00Z', '--end', '2026-11-20T03:10:00Z'] as const
+
+  it('query instant with a token in its URL gets its scope', async () => {
+    const args = ['query', 'instant', ...instant, await withToken('alice'), 'count by (namespace) (request_total)']
+    const { stdout } = await run(world.binary.promtool, args)
+    assert.match(stdout, /^\{namespace="emojivoto"\} => \d+ @/)
+    assert.equal(stdout.trim().split('\n').length, 1)
+  })
+
+  it('query series gets its scope', async () => {
+    const args = ['query', 'series', '--match', 'request_total', ...hour]
+    for (const [person, own, others] of [
+      ['alice', 'emojivoto', /namespace="(?!emojivoto)/],
+      ['bob', 'booksapp', /namespace="(?!booksapp)/],
+    ] as const) {
+      const { stdout } = await run(world.binary.promtool, [...args, await withToken(person)])
+      const series = stdout.trim().split('\n')
+      assert.ok(series.length > 3, stdout)
+      assert.ok(series.every((one) => one.includes(`namespace="${own}"`)))
+      assert.ok(!series.some((one) => others.test(one.replaceAll(/(dst|srv|authz|route)_namespace="[^"]*"/g, ''))))
+    }
+  })
+
+  it('query labels gets the values in its scope', async () => {
+    const { stdout } = await run(world.binary.promtool, [
+      'query',
+      'labels',
+      ...hour,
+      await withToken('bob'),
+      'namespace',
+    ])
+    assert.equal(stdout.trim(), 'booksapp')
+    const all = await run(world.binary.promtool, ['query', 'labels', ...hour, await withToken('carol'), 'namespace'])
+    assert.ok(all.stdout.trim().split('\n').length > 3, all.stdout)
+  })
+
   it('query instant without credentials is refused in words', async () => {
     await assert.rejects(run(world.binary.promtool, ['query', 'instant', ...instant, world.app.url, 'up']), (error) => {
       assert.match(wordsOf(error), /401|no credentials/)
