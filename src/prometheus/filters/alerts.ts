@@ -20,9 +20,11 @@ const alertFields: Fields = {
  * aggregation says not whose it is, and only who may see everything sees it.
  */
 export function filterAlerts(answer: unknown, scope: Scope): Result<Filtered, UnknownAnswer> {
-  return filterByScope(answer, scope, (data, tally) => ({
-    alerts: keepAlerts(asList(field(data, 'alerts'), 'the list of alerts'), scope, tally),
-  }))
+  return filterByScope(answer, scope, (data, tally) => {
+    const alerts = field(data, 'alerts')
+    // Thanos writes null for a list without any.
+    return { alerts: keepAlerts(alerts === null ? [] : asList(alerts, 'the list of alerts'), scope, tally) }
+  })
 }
 
 /** Those of a list of alerts that are in scope. */

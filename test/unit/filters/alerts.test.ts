@@ -29,6 +29,11 @@ describe('the alerts', () => {
     assert.deepEqual(filterAlerts(given, { kind: 'nothing' }), { ok: true, value: { answer: answer(), removed: 2 } })
   })
 
+  it('are none where Thanos, to which no rule is connected, writes null for the list', () => {
+    const given = { status: 'success', data: { alerts: null } }
+    assert.deepEqual(filterAlerts(given, team), { ok: true, value: { answer: answer(), removed: 0 } })
+  })
+
   it('lose the fields that nobody here knows, and so do the answer and its data', () => {
     const given = {
       status: 'success',
