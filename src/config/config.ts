@@ -7,6 +7,7 @@ import type { CliClient } from '../identity/resource-metadata.ts'
 import type { DatasourceOptions } from '../identity/sources/grafana.ts'
 import type { MeshOptions } from '../identity/sources/mesh.ts'
 import type { PolicyOptions } from '../policy/files.ts'
+import type { FollowOptions } from '../policy/reload.ts'
 import type { UpstreamOptions } from '../prometheus/upstream.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
@@ -54,7 +55,7 @@ export interface Config {
   readonly datasources: readonly DatasourceOptions[]
   /** Linkerd's mesh; null where its word does not count. */
   readonly mesh: MeshOptions | null
-  readonly policy: PolicyOptions
+  readonly policy: PolicyOptions & FollowOptions
   readonly audit: { readonly directory: string }
   readonly log: LogOptions
   /** Milliseconds. */

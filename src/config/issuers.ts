@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { IssuerOptions } from '../identity/issuer.ts'
-import { checkAudience, keys, tokenReview, withFiles } from './kubernetes.ts'
+import { checkCluster, keys, tokenReview, withFiles } from './kubernetes.ts'
 import type { SecretFiles } from './secrets.ts'
 import { duration, listOf, nonEmpty, secureUrl, settings, text } from './values.ts'
 
@@ -32,9 +32,7 @@ export const issuer = settings({
   keys: keys.optional(),
   tokenReview: tokenReview.optional(),
 }).superRefine((given, context) => {
-  for (const [index, message] of checkAudience(given)) {
-    context.addIssue({ code: 'custom', path: ['audience', index], message })
-  }
+  for (const [path, message] of checkCluster(given)) context.addIssue({ code: 'custom', path: [...path], message })
 })
 
 /** What the identity room is told of an issuer. `at` is the setting it comes from, such as `identity.issuers[0]`. */

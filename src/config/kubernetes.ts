@@ -27,6 +27,8 @@ export function withFiles<T extends object>(
 interface Checked {
   readonly issuer: string
   readonly audience: readonly string[]
+  readonly groupsClaim: string
+  readonly groupPrefix: string
   readonly keys?: z.output<typeof keys> | undefined
   readonly tokenReview?: z.output<typeof tokenReview> | undefined
 }
@@ -47,13 +49,23 @@ function isApiServers(audience: string, { issuer, keys: known, tokenReview: revi
   return [issuer, ...distributions, ...own].includes(audience)
 }
 
-/** What is wrong with an issuer's audiences, where it is a cluster: the place in the list, with a sentence. */
-export const checkAudience = (checked: Checked): readonly (readonly [index: number, message: string])[] =>
-  checked.audience.flatMap((audience, index) => (isApiServers(audience, checked) ? [[index, remedy] as const] : []))
+/** What is wrong with an issuer, where it is a cluster: the setting, with a sentence. */
+export const checkCluster = (
+  checked: Checked,
+): readonly (readonly [path: readonly PropertyKey[], message: string])[] => [
+  ...checked.audience.flatMap((audience, index) =>
+    isApiServers(audience, checked) ? [[['audience', index], remedy] as const] : [],
+  ),
+  ...(checked.groupsClaim.startsWith('/kubernetes.io/') && checked.groupPrefix === ''
+    ? [[['groupPrefix'], prefix] as const]
+    : []),
+]
 
 const remedy =
   "is the Kubernetes API server's own audience, so that every pod's token would count: choose another, such as bailiwick, " +
   "and name it in the pods' projected volume (serviceAccountToken.audience)"
+
+const prefix = "without it, a namespace with the name of a group would be that group: write one, such as 'namespace:'"
 
 /** For whom a token was made; none where it is no JWT. The gateway's own are for the API server. */
 function audiencesOf(token: string): readonly unknown[] {

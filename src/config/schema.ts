@@ -28,6 +28,7 @@ export const schema = settings({
     model: nonEmpty,
     rules: listOf(nonEmpty, 'file'),
     profile: z.enum(['linkerd', 'istio'], { error: 'must be linkerd or istio' }).default('linkerd'),
+    reload: duration.prefault('30s'),
   }),
   audit: settings({ directory: nonEmpty }),
   log: settings({

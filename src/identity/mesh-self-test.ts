@@ -69,7 +69,7 @@ export type Verdict = { readonly is: 'good' } | { readonly is: 'forged' | 'unkno
  */
 export async function testProxy(options: MeshOptions, inbox: Inbox, signal: AbortSignal): Promise<Verdict> {
   const whole = await send(options, inbox, 0, signal)
-  if (whole.forged) return { is: 'forged', why: forgedBy('a request') }
+  if (whole.forged) return { is: 'forged', why: `${forgedBy('a request')}: ${past}` }
   if (!whole.arrived) return { is: 'unknown', why: `the request to ${options.selfTest} did not arrive: ${whole.how}` }
   const slow = await send(options, inbox, firstBytes, signal)
   if (slow.forged) return { is: 'forged', why: `${forgedBy('a request whose first bytes came alone')}: ${server}` }
@@ -81,6 +81,7 @@ export async function testProxy(options: MeshOptions, inbox: Inbox, signal: Abor
 
 const forgedBy = (what: string): string =>
   `a forged ${meshHeader} came through with ${what}, so that it says nothing about the caller`
+const past = 'it did not pass the proxy (the own address of a pod never does), or the port is skipped or opaque'
 const server = 'the port needs a Server with proxyProtocol HTTP/1'
 const silence = `silence for ${selfTestTimeout} ms`
 
@@ -145,10 +146,15 @@ const firstRetry = 1_000
 const lastRetry = 60_000
 
 /**
- * Tests at the start and every few minutes, after failures at growing intervals. What the proxy says of callers counts
- * from the first test that passed until one in which something forged came through. A later test that could not be made
- * changes nothing: what shows nothing forged speaks neither for nor against the proxy.
+ * What the proxy says of callers counts from the first test that passed until one in which something forged came
+ * through. A later test that could not be made changes nothing: it speaks neither for the proxy nor against it.
  */
+export const afterTest = ({ proven }: SelfTestState, verdict: Verdict): SelfTestState =>
+  verdict.is === 'good'
+    ? { proven: true, lastFailure: null }
+    : { proven: verdict.is === 'unknown' && proven, lastFailure: verdict.why }
+
+/** Tests at the start and every few minutes, after failures at growing intervals. */
 export function openMeshSelfTest(options: MeshOptions, tell: (state: SelfTestState) => void): MeshSelfTest {
   const inbox = openInbox()
   let state: SelfTestState = { proven: false, lastFailure: 'the self-test has not ended yet' }
@@ -158,10 +164,7 @@ export function openMeshSelfTest(options: MeshOptions, tell: (state: SelfTestSta
     const verdict = await testProxy(options, inbox, stop.signal)
     if (stop.signal.aborted) return
     const before = state
-    state =
-      verdict.is === 'good'
-        ? { proven: true, lastFailure: null }
-        : { proven: verdict.is === 'unknown' && state.proven, lastFailure: verdict.why }
+    state = afterTest(before, verdict)
     if (state.proven !== before.proven || state.lastFailure !== before.lastFailure) tell(state)
     const delay = verdict.is === 'good' ? again : Math.min(firstRetry * 2 ** failures, lastRetry)
     timer = setTimeout(() => void run(verdict.is === 'good' ? 0 : failures + 1), delay).unref()

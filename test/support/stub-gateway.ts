@@ -10,6 +10,7 @@ import { gatewayConfig } from '../../demo/parts/gateway-config.ts'
 import { startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import type { Config } from '../../src/config/config.ts'
+import { generous } from './generous.ts'
 import { audience, startStubIssuer } from './issuer.ts'
 import { readRecords } from './world.ts'
 import type { AuditLine } from './world.ts'
@@ -17,11 +18,12 @@ import type { AuditLine } from './world.ts'
 /** A gateway before a Prometheus that a test can bend. */
 export interface StubGateway {
   readonly url: string
+  readonly adminUrl: string
   /** Every request that reached Prometheus. */
   readonly reached: readonly Reached[]
   /** How many connections to Prometheus are open. */
   connections(): Promise<number>
-  token(groups?: readonly string[]): Promise<string>
+  token(groups?: readonly string[], subject?: string): Promise<string>
   records(): Promise<readonly AuditLine[]>
   stop(): Promise<void>
 }
@@ -56,7 +58,8 @@ export async function startStubGateway(
   const auditDir = join(scratch, 'audit')
   const clusters = { stub: `http://127.0.0.1:${port}` }
   const file = join(scratch, 'bailiwick.yaml')
-  const settings = { port: 0, adminPort: 0, clusters, issuer: issuer.issuer, audience, auditDir, notices: false }
+  const places = { port: 0, adminPort: 0, clusters, auditDir }
+  const settings = { ...places, issuer: issuer.issuer, audience, notices: false, rules: [generous] }
   await writeFile(file, gatewayConfig(settings))
   const config = loadConfig(file)
   if (!config.ok) throw new Error(config.error.join('\n'))
@@ -64,12 +67,13 @@ export async function startStubGateway(
   if (!app.ok) throw new Error(app.error.join('\n'))
   return {
     url: app.value.url,
+    adminUrl: app.value.adminUrl,
     reached,
     connections: () =>
       new Promise((resolve, reject) => {
         upstream.getConnections((error, count) => (error === null ? resolve(count) : reject(error)))
       }),
-    token: (groups = ['team-emojivoto']) => issuer.sign({ groups }),
+    token: (groups = ['team-emojivoto'], subject = 'alice') => issuer.sign({ groups, sub: subject }),
     records: () => readRecords(auditDir),
     async stop() {
       await app.value.stop()

@@ -111,6 +111,8 @@ describe('the example', () => {
     assert.deepEqual(config.value.policy, {
       model: join(root, 'policies/model.conf'),
       rules: [join(root, 'policies/policy.csv')],
+      profile: 'linkerd',
+      reload: 30_000,
     })
   })
   it('has every setting of the table, some of them as a comment', () => {

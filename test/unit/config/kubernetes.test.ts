@@ -92,6 +92,18 @@ describe('a cluster as an issuer', () => {
   for (const [what, one, ...problems] of refused) it(what, () => assert.deepEqual(problemsOf(one), problems))
 })
 
+describe('the namespaces of a cluster as groups', () => {
+  const groupsClaim = '/kubernetes.io/namespace'
+  it('keep apart from every group of people: whoever may name a namespace must not choose their group', () => {
+    const why = "without it, a namespace with the name of a group would be that group: write one, such as 'namespace:'"
+    assert.deepEqual(problemsOf({ groupsClaim }), [`${at}.groupPrefix: is missing: ${why}`])
+    assert.deepEqual(problemsOf({ groupsClaim, groupPrefix: '' }), [`${at}.groupPrefix: ${why}`])
+  })
+  it('may be any with something before them', () => {
+    assert.deepEqual(problemsOf({ groupsClaim, groupPrefix: 'namespace:' }), [])
+  })
+})
+
 describe('the audience of the API server', () => {
   const remedy =
     "is the Kubernetes API server's own audience, so that every pod's token would count: choose another, such as " +

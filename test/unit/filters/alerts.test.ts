@@ -55,7 +55,7 @@ describe('the alerts', () => {
       const filtered = filterAlerts(error, scope)
       assert.deepEqual(filtered, {
         ok: false,
-        error: { message: 'not an answer that we know: the answer is not a success' },
+        error: { is: 'shape', message: 'not an answer that we know: the answer is not a success' },
       })
     }
   })

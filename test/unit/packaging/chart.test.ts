@@ -9,6 +9,7 @@ import { startApp } from '../../../src/app.ts'
 import { auditLimits } from '../../../src/audit/limits.ts'
 import { loadConfig } from '../../../src/config/config.ts'
 import type { Config } from '../../../src/config/config.ts'
+import { selfTestPath } from '../../../src/identity/mesh-self-test.ts'
 import { readPolicy } from '../../../src/policy/files.ts'
 import { createLog } from '../../../src/telemetry/log.ts'
 import { renderChart } from '../../support/helm-template.ts'
@@ -56,16 +57,18 @@ const everything = {
   nodeSelector: { 'kubernetes.io/os': 'linux' },
   tolerations: [{ key: 'only', operator: 'Exists' }],
   affinity: { nodeAffinity: {} },
+  kubernetes: { token: true, tokenReview: true },
   linkerd: {
     inject: true,
     server: { enabled: true, callers: [{ name: 'grafana', namespace: 'monitoring' }] },
+    selfTest: { enabled: true, port: 19_080 },
     prometheusAuthorization: { enabled: true },
   },
 }
 const others = {
   secret: { existing: 'my-secret' },
   audit: { existingClaim: 'my-claim', accessMode: 'ReadWriteOnce' },
-  linkerd: { server: { enabled: true } },
+  linkerd: { inject: true, server: { enabled: true }, selfTest: { enabled: true } },
 }
 const variants = { 'its own values': {}, everything, 'what others made': others }
 
@@ -102,7 +105,7 @@ interface Container {
   readonly readinessProbe: Probe
 }
 interface Volume extends Named {
-  readonly projected?: { readonly sources: readonly { readonly configMap: Named }[] }
+  readonly projected?: { readonly sources: readonly { readonly configMap?: Named }[] }
   readonly persistentVolumeClaim?: { readonly claimName: string }
   readonly secret?: { readonly secretName: string; readonly defaultMode: number }
 }
@@ -166,7 +169,7 @@ const containerOf = (given: unknown): Container => podOf(given).spec.containers[
 function mounted(given: unknown): Config {
   const dir = mkdtempSync(join(scratch, 'etc-'))
   for (const { configMap } of podOf(given).spec.volumes[0]?.projected?.sources ?? []) {
-    const { data } = one(given, 'ConfigMap', configMap.name.slice('bailiwick'.length))
+    const { data } = one(given, 'ConfigMap', configMap?.name.slice('bailiwick'.length))
     for (const [name, text] of Object.entries(data)) writeFileSync(join(dir, name), text, { flag: 'wx' })
   }
   const config = loadConfig(join(dir, 'bailiwick.yaml'), {})
@@ -258,15 +261,19 @@ describe('the templates', () => {
       'Secret',
       'Service',
       'ServiceAccount',
+      ...['ClusterRole', 'ClusterRoleBinding'],
+      ...['Service', 'HTTPRoute', 'HTTPRoute', 'NetworkAuthentication', 'AuthorizationPolicy'],
     ],
-    'what others made': ['ConfigMap', 'ConfigMap', 'Deployment', 'Server', 'Service', 'ServiceAccount'],
+    'what others made': ['ConfigMap', 'ConfigMap', 'Deployment', 'Server', 'Service', 'Service', 'ServiceAccount'],
   }
   for (const [variant, given] of Object.entries(variants)) {
     it(`make these objects of ${variant}`, () => {
       const objects = objectsOf(given)
       assert.deepEqual(objects.map(({ kind }) => kind).toSorted(), kinds[variant]?.toSorted())
       for (const { kind, apiVersion, metadata } of objects) {
-        assert.match(apiVersion, kind === 'Deployment' ? /^apps\/v1$/ : /^(v1|policy\.linkerd\.io\/v1\w+)$/)
+        const expected =
+          kind === 'Deployment' ? /^apps\/v1$/ : /^(v1|(rbac\.authorization\.k8s|policy\.linkerd)\.io\/v1\w*)$/
+        assert.match(apiVersion, expected)
         assert.equal(metadata.labels['app.kubernetes.io/version'], manifest.version)
         assert.equal(metadata.labels['app.kubernetes.io/instance'], 'bailiwick')
       }
@@ -277,15 +284,19 @@ describe('the templates', () => {
       const named = [
         `ServiceAccount ${serviceAccountName}`,
         ...volumes.flatMap(({ projected, persistentVolumeClaim, secret }) => [
-          ...(projected?.sources ?? []).map(({ configMap }) => `ConfigMap ${configMap.name}`),
+          ...(projected?.sources ?? []).flatMap(({ configMap }) => (configMap ? [`ConfigMap ${configMap.name}`] : [])),
           ...(persistentVolumeClaim ? [`PersistentVolumeClaim ${persistentVolumeClaim.claimName}`] : []),
           ...(secret ? [`Secret ${secret.secretName}`] : []),
         ]),
       ]
-      const foreign = variant === 'what others made' ? ['PersistentVolumeClaim my-claim', 'Secret my-secret'] : []
+      const foreign: Readonly<Record<string, readonly string[]>> = {
+        // Kubernetes itself puts it into every namespace.
+        everything: ['ConfigMap kube-root-ca.crt'],
+        'what others made': ['PersistentVolumeClaim my-claim', 'Secret my-secret'],
+      }
       assert.deepEqual(
         named.filter((name) => !made.has(name)),
-        foreign,
+        foreign[variant] ?? [],
       )
       const mounts = containerOf(given).volumeMounts.map(({ name }) => name)
       assert.deepEqual(
@@ -402,12 +413,70 @@ describe('the templates', () => {
     assert.deepEqual(spec, { accessModes: ['ReadWriteOncePod'], resources: { requests: { storage: '20Gi' } } })
   })
   it('put the pod into the mesh when told to, awaiting the proxy', () => {
-    const mesh = (given: unknown): unknown =>
+    const mesh = (given: unknown): readonly unknown[] =>
       Object.entries(podOf(given).metadata.annotations).filter(([name]) => name.includes('linkerd'))
     assert.deepEqual(mesh({}), [])
     assert.deepEqual(mesh(everything), [
       ['linkerd.io/inject', 'enabled'],
       ['config.linkerd.io/proxy-await', 'enabled'],
+      ['config.linkerd.io/skip-outbound-ports', '19080'],
+    ])
+    assert.deepEqual(mesh({ linkerd: { inject: true } }), mesh(everything).slice(0, 2))
+  })
+  it('let the gateway reach itself from outside of its pod, on a port that its proxy leaves alone on the way out', () => {
+    for (const given of [everything, others]) {
+      const { spec } = one(given, 'Service', '-self-test')
+      assert.deepEqual(Reflect.get(spec, 'selector'), one(given, 'Service').spec.selector)
+      assert.equal(Reflect.get(spec, 'publishNotReadyAddresses'), true)
+      assert.deepEqual(spec.ports, [{ name: 'self-test', port: 19_080, targetPort: 'http', appProtocol: 'http' }])
+    }
+    const url = /^ {2}identity\.mesh\.selfTest: (.*)$/m.exec(render(everything).get('NOTES.txt') ?? '')?.[1]
+    assert.equal(url, 'http://bailiwick-self-test.metrics.svc.cluster.local:19080')
+    const mesh = { trustDomain: 'cluster.local', selfTest: url }
+    const clusters = [{ name: 'main', prometheus: { url: 'http://p' } }]
+    const identity = { issuers: values.config.identity.issuers, mesh }
+    assert.equal(mounted({ config: { clusters, identity } }).mesh?.selfTest, url)
+  })
+  it('open one path, exactly, to whoever is no named caller, and leave every other to those', () => {
+    const rulesOf = (suffix: string): unknown => Reflect.get(one(everything, 'HTTPRoute', suffix).spec, 'rules')
+    assert.deepEqual(rulesOf('-self-test'), [{ matches: [{ path: { type: 'Exact', value: selfTestPath } }] }])
+    assert.deepEqual(rulesOf('-clients'), [{ matches: [{ path: { type: 'PathPrefix', value: '/' } }] }])
+    for (const suffix of ['-self-test', '-clients']) {
+      const parents = Reflect.get(one(everything, 'HTTPRoute', suffix).spec, 'parentRefs')
+      assert.deepEqual(parents, [{ group: 'policy.linkerd.io', kind: 'Server', name: 'bailiwick-http' }])
+    }
+    const opened = objectsOf(everything).flatMap(({ kind, spec }) =>
+      kind === 'AuthorizationPolicy' && spec.requiredAuthenticationRefs[0]?.name === 'bailiwick-anywhere'
+        ? [spec.targetRef]
+        : [],
+    )
+    assert.deepEqual(opened, [{ group: 'policy.linkerd.io', kind: 'HTTPRoute', name: 'bailiwick-self-test' }])
+    const networks = Reflect.get(one(everything, 'NetworkAuthentication', '-anywhere').spec, 'networks')
+    assert.deepEqual(networks, [{ cidr: '0.0.0.0/0' }, { cidr: '::/0' }])
+  })
+  it('give the gateway a token for the API server where it is to speak to it, and nothing else of it', () => {
+    const { spec } = podOf(everything)
+    const volume = spec.volumes.find(({ name }) => name === 'kubernetes')
+    assert.deepEqual(Reflect.get(Object(volume), 'projected'), {
+      defaultMode: 0o440,
+      sources: [
+        { serviceAccountToken: { path: 'token', expirationSeconds: 3_600 } },
+        { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+      ],
+    })
+    const mount = { name: 'kubernetes', mountPath: '/run/secrets/kubernetes', readOnly: true }
+    assert.deepEqual(containerOf(everything).volumeMounts.at(-1), mount)
+    for (const given of [{}, others]) assert.ok(!JSON.stringify(podOf(given)).includes('serviceAccountToken'))
+  })
+  it('let the gateway’s account ask about tokens, and do nothing else in the cluster', () => {
+    const role = one(everything, 'ClusterRole', '-metrics-token-review')
+    assert.deepEqual(Reflect.get(role, 'rules'), [
+      { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+    ])
+    const binding = one(everything, 'ClusterRoleBinding', '-metrics-token-review')
+    assert.equal(Object(Reflect.get(binding, 'roleRef')).name, role.metadata.name)
+    assert.deepEqual(Reflect.get(binding, 'subjects'), [
+      { kind: 'ServiceAccount', name: 'bailiwick', namespace: 'metrics' },
     ])
   })
   it('make a Server of the client port that never detects protocols, open only where nobody is named', () => {
