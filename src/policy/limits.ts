@@ -10,9 +10,11 @@ export const maxValueLength = 256
 export const maxRoleDepth = 8
 /** How many questions are put to Casbin before a policy goes live, at most and at least. */
 export const maxQuestions = 500
-export const minQuestions = 16
+export const minQuestions = 8
 /** Questions times rules: each question costs Casbin time in proportion to the rules. */
-export const maxJudging = 200_000
+export const maxJudging = 80_000
+/** How many states of the patterns are gone through for an exact answer about all names. */
+export const maxSearch = 20_000
 /** How many different rights are remembered as decisions. */
 export const maxDecisions = 10_000
 
