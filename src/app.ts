@@ -2,11 +2,16 @@ import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import express from 'express'
+import { announcing } from './app/announce.ts'
 import { openBrowser } from './app/browser.ts'
+import { checkpointNumbers, tellChange, tellStart } from './app/checkpoints.ts'
+import { mergeLoaded, reportsOf, stateOf } from './app/policy.ts'
 import { openSources } from './app/sources.ts'
 import type { Mesh } from './app/sources.ts'
+import { readCheckpointOptions } from './audit/checkpointer.ts'
 import { openAuditLog } from './audit/log.ts'
 import type { AuditLog } from './audit/log.ts'
+import type { AuditEntry } from './audit/record.ts'
 import type { Address, Config } from './config/config.ts'
 import { trustedProxies } from './gateway/client-address.ts'
 import { createGateway } from './gateway/gateway.ts'
@@ -19,7 +24,11 @@ import { openDatasource } from './identity/sources/grafana.ts'
 import type { Datasource } from './identity/sources/grafana.ts'
 import { readPolicy } from './policy/files.ts'
 import type { Policy } from './policy/policy.ts'
+import { followPolicy } from './policy/reload.ts'
+import type { LivePolicy, Look } from './policy/reload.ts'
 import type { Cluster } from './gateway/parts.ts'
+import { openQuota } from './gateway/quota.ts'
+import type { Quota } from './gateway/quota.ts'
 import { openUpstream } from './prometheus/upstream.ts'
 import { fail, ok } from './result.ts'
 import type { Result } from './result.ts'
@@ -34,6 +43,8 @@ export interface App {
   readonly url: string
   /** Where health and metrics are. */
   readonly adminUrl: string
+  /** Looks at the policy's files, and resolves when what is in them is in force or refused. */
+  reload(): Promise<Look>
   /** Refuses new requests, finishes those in flight within the configured time, and seals the audit log. */
   stop(): Promise<void>
 }
@@ -45,7 +56,10 @@ interface Parts {
   readonly datasources: readonly Datasource[]
   readonly mesh: Mesh | null
   readonly clusters: ReadonlyMap<string, Cluster>
-  readonly policy: Policy
+  readonly policy: LivePolicy
+  readonly quota: Quota
+  /** Called when the gateway listens: puts the first policy on record and follows its files. */
+  readonly begin: () => Promise<void>
   readonly metrics: Metrics
   readonly log: Logger
 }
@@ -59,11 +73,11 @@ export async function startApp(
   log: Logger = createLog(config.log),
   clock: () => number = Date.now,
 ): Promise<Result<App, readonly string[]>> {
-  const policy = await readPolicy(config.policy, Date.now)
-  if (!policy.ok) return policy
-  const parts = buildParts(config, policy.value, log)
+  const first = await readPolicy(config.policy, Date.now)
+  if (!first.ok) return first
+  const parts = buildParts(config, first.value, log)
   const inFlight = new Set<Promise<void>>()
-  const browser = openBrowser(config, { ...parts, policy: () => parts.policy, clock })
+  const browser = openBrowser(config, { ...parts, policy: parts.policy.current, clock })
   const { mesh } = parts
   const handler = createGateway({
     ...parts,
@@ -72,7 +86,7 @@ export async function startApp(
     sources: openSources(config, parts, clock, browser, mesh),
     selfTest: mesh?.selfTest.receive ?? null,
     pages: browser?.pages ?? null,
-    policy: () => parts.policy,
+    policy: parts.policy.current,
     clock: () => new Date(),
     newId: randomUUID,
   })
@@ -80,47 +94,99 @@ export async function startApp(
   const server = createClientServer(handler, inFlight)
   const admin = createServer(createAdmin(parts, state))
   try {
-    await listen(server, config.listen)
     await listen(admin, config.admin)
+    // Last: the first request finds the first policy on record.
+    await listen(server, config.listen)
   } catch (error) {
     await Promise.all([close(server, 0), close(admin, 0)])
     await stopParts(parts)
     return fail([`cannot listen: ${error instanceof Error ? error.message : String(error)}: choose another address`])
   }
-  await recordPolicy(parts, config)
+  await parts.begin()
   mesh?.selfTest.start()
-  const app = { url: urlOf(server), adminUrl: urlOf(admin) }
-  log.info({ ...app, policy: parts.policy.digest, clusters: [...parts.clusters.keys()] }, 'ready for requests')
-  return ok({
-    ...app,
+  return ok(runningApp(parts, { server, admin, inFlight, state, grace: config.shutdown.grace }))
+}
+
+/** What is open to the outside. */
+interface Doors {
+  readonly server: Server
+  readonly admin: Server
+  readonly inFlight: ReadonlySet<Promise<void>>
+  readonly state: { stopping: boolean }
+  readonly grace: number
+}
+
+function runningApp(parts: Parts, { server, admin, inFlight, state, grace }: Doors): App {
+  const { policy, log } = parts
+  const urls = { url: urlOf(server), adminUrl: urlOf(admin) }
+  log.info({ ...urls, policy: policy.current().digest, clusters: [...parts.clusters.keys()] }, 'ready for requests')
+  return {
+    ...urls,
+    async reload() {
+      const look = await policy.reload()
+      log.info({ look, policy: policy.current().digest }, "looked at the policy's files, as asked")
+      return look
+    },
     async stop() {
       state.stopping = true
+      policy.stop()
       log.info({ inFlight: inFlight.size }, 'stopping')
-      await close(server, config.shutdown.grace)
+      await close(server, grace)
       await Promise.allSettled(inFlight)
       await stopParts(parts)
       await close(admin, 0)
       log.info(parts.audit.status(), 'stopped, the audit log is sealed')
     },
-  })
+  }
 }
 
-function buildParts(config: Config, policy: Policy, log: Logger): Parts {
-  const audit = openAuditLog({ dir: config.audit.directory, clock: () => new Date(), newId: randomUUID })
+function buildParts(config: Config, first: Policy, log: Logger): Parts {
+  const { audit, announce } = openRecord(config, log)
   const issuers = config.issuers.map((options) => openIssuer(options, Date.now))
   const datasources = config.datasources.map((options) => openDatasource(options, Date.now))
+  const quota = openQuota()
   const metrics = createMetrics({
+    quota: () => quota.state(),
     audit() {
-      const { state, queued, records } = audit.status()
-      return { open: state === 'open', queued, records }
+      const { state, queued, records, checkpoints } = audit.status()
+      const more = checkpoints === undefined ? null : checkpointNumbers(checkpoints)
+      return { open: state === 'open', queued, records, checkpoints: more }
     },
-    policy: () => policy,
+    policy() {
+      const { digest, rules } = policy.current()
+      return { digest, rules, rejected: policy.rejected() !== null }
+    },
     issuers: () => allKeys({ issuers, datasources }).map((keys) => keys.state()),
   })
   const clusters = new Map(
     config.clusters.map(({ name, prometheus, notices }) => [name, { upstream: openUpstream(prometheus), notices }]),
   )
-  return { audit, issuers, datasources, mesh: openMesh(config, log), clusters, policy, metrics, log }
+  const reports = reportsOf(config, { announce, metrics, log })
+  const policy = followPolicy({ first, options: config.policy, clock: Date.now, reports })
+  async function begin(): Promise<void> {
+    await reports.began(first)
+    policy.start()
+  }
+  return { audit, issuers, datasources, mesh: openMesh(config, log), clusters, policy, quota, begin, metrics, log }
+}
+
+/** The audit log, in which the record of a policy stands before all of that policy's decisions. */
+function openRecord({ audit: { directory: dir, checkpoints: settings } }: Config, operational: Logger) {
+  tellStart(settings, operational)
+  const told = (): void => {
+    const { checkpoints } = log.status()
+    if (checkpoints !== undefined) tellChange(checkpoints, operational)
+  }
+  const checkpoints = readCheckpointOptions(settings)
+  const log = openAuditLog({ dir, clock: () => new Date(), newId: randomUUID, checkpoints, told })
+  const { append, announce } = announcing((entry: AuditEntry) => log.append(entry), mergeLoaded)
+  const audit: AuditLog = {
+    append,
+    note: (entry) => log.note(entry),
+    status: () => log.status(),
+    seal: () => log.seal(),
+  }
+  return { audit, announce }
 }
 
 /** Mesh identity is off until the gateway has seen that nobody can forge it: the log says so, and why. */
@@ -152,13 +218,6 @@ async function stopParts({ audit, clusters, mesh, ...parts }: Parts): Promise<vo
   await audit.seal()
 }
 
-/** The policy in force is on record before the first request is decided by it, or the log says why not. */
-async function recordPolicy({ audit, policy, log }: Parts, config: Config): Promise<void> {
-  const source = [config.policy.model, ...config.policy.rules].join(', ')
-  const recorded = await audit.append({ kind: 'policy.loaded', policy: policy.digest, replaced: null, source })
-  if (!recorded.ok) log.error({ failure: recorded.error }, 'the audit record cannot be kept: nothing will be answered')
-}
-
 function createClientServer(handler: Handler, inFlight: Set<Promise<void>>): Server {
   const app = express()
   app.disable('x-powered-by')
@@ -187,7 +246,9 @@ function createAdmin({ audit, metrics, ...parts }: Parts, state: { readonly stop
     const checks = {
       stopping: state.stopping,
       audit: status.state === 'open' ? 'open' : { state: status.state, failure: status.lastFailure ?? null },
+      checkpoints: status.checkpoints ?? null,
       issuers: allKeys(parts).map((keys) => keys.state()),
+      policy: stateOf(parts.policy),
       ...(parts.mesh === null ? {} : { mesh: parts.mesh.selfTest.state() }),
     }
     const keys = parts.issuers.some((issuer) => issuer.state().keyAge !== null)

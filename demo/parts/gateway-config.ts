@@ -16,6 +16,8 @@ export interface GatewayConfig {
   readonly clockTolerance?: string
   /** Does an answer say that it was narrowed? The product's default when absent. */
   readonly notices?: boolean
+  /** Files of rules beside those that the repository shows people. */
+  readonly rules?: readonly string[]
   /** The client id with which people log in with a browser; nobody does when absent. */
   readonly loginClient?: string
   readonly level?: 'debug' | 'info' | 'warn' | 'error'
@@ -45,7 +47,7 @@ export const gatewayConfig = (options: GatewayConfig): string =>
       ],
       ...(options.loginClient === undefined ? {} : { login: loginOf(options.issuer, options.loginClient) }),
     },
-    policy: { model: `${policies}/model.conf`, rules: [`${policies}/policy.csv`] },
+    policy: { model: `${policies}/model.conf`, rules: [`${policies}/policy.csv`, ...(options.rules ?? [])] },
     audit: { directory: options.auditDir },
     log: { level: options.level ?? 'info' },
   })

@@ -35,6 +35,8 @@ export interface Files {
   /** A new file for appending, mode 600; rejects when the name exists (O_CREAT|O_EXCL|O_APPEND). */
   create(path: string): Promise<OpenFile>
   open(path: string): Promise<OpenFile>
+  /** A file for appending, made (mode 600) where there is none. */
+  append(path: string): Promise<OpenFile>
   facts(path: string): Promise<FileFacts>
   /** The names in a directory. */
   list(dir: string): Promise<readonly string[]>
@@ -65,12 +67,13 @@ const asFacts = (found: { dev: bigint; ino: bigint; size: bigint }): FileFacts =
   size: Number(found.size),
 })
 
-const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND } = constants
+const { O_RDWR, O_WRONLY, O_CREAT, O_EXCL, O_APPEND } = constants
 
 /** The operations of the system Node runs on. */
 export const nodeFiles: Files = {
   create: async (path) => asOpenFile(await open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0o600)),
   open: async (path) => asOpenFile(await open(path, 'r')),
+  append: async (path) => asOpenFile(await open(path, O_RDWR | O_CREAT | O_APPEND, 0o600)),
   facts: async (path) => asFacts(await stat(path, { bigint: true })),
   list: (dir) => readdir(dir),
   makeDir: (dir) => mkdir(dir, { recursive: true, mode: 0o700 }),

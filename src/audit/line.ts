@@ -31,6 +31,13 @@ export function recordLine(head: RecordHead, members: string, previous: string):
   return { line: `${body},"chain":"${chain}"}\n`, chain }
 }
 
+/** How many bytes `,"chain":"…"}` takes at the end of a line. */
+export const chainBytes = 76
+
+/** What a line's chain value must be, given the one before; the line is without its newline. */
+export const chainOf = (previous: string, line: Uint8Array): string =>
+  hash('sha256', Buffer.concat([Buffer.from(`${previous}\n`), line.subarray(0, -chainBytes)]))
+
 /** What is needed of a segment's last record to continue after it. */
 export interface RecordEnd {
   readonly log: string

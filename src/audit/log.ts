@@ -1,11 +1,13 @@
+import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fail, ok, type Result } from '../result.ts'
+import { Checkpointer, type CheckpointOptions, type CheckpointStatus } from './checkpointer.ts'
 import type { AuditFailure } from './failure.ts'
 import { nodeFiles, type Files } from './files.ts'
 import { auditLimits, type AuditLimits } from './limits.ts'
 import { encodeEntry } from './line.ts'
 import { RecordQueue, type Pending } from './queue.ts'
-import type { AuditEntry, OutcomeEntry } from './record.ts'
+import type { AnyEntry, AuditEntry, OutcomeEntry } from './record.ts'
 import type { Receipt, Segment } from './segment.ts'
 import { SegmentStore } from './store.ts'
 
@@ -26,6 +28,8 @@ export interface AuditStatus {
   readonly records: number
   /** Notes that are not known to be kept. */
   readonly lost: number
+  /** Only where checkpoints are made. */
+  readonly checkpoints?: CheckpointStatus
 }
 
 /** The durable record of this gateway. */
@@ -51,6 +55,10 @@ export interface AuditLogOptions {
   readonly limits?: Partial<AuditLimits>
   /** The file operations; those of the system when not given. */
   readonly files?: Files
+  /** How checkpoints are made; none are when not given. */
+  readonly checkpoints?: CheckpointOptions
+  /** Called when the status of the checkpoints changes for the worse or the better. */
+  readonly told?: () => void
 }
 
 /**
@@ -72,6 +80,7 @@ class GroupCommitLog implements AuditLog {
   readonly #limits: AuditLimits
   readonly #store: SegmentStore
   readonly #queue: RecordQueue
+  readonly #checkpoints: Checkpointer | null
   readonly #sealAsked = Promise.withResolvers<void>()
   readonly #finished: Promise<void>
   #state: AuditStatus['state'] = 'opening'
@@ -85,16 +94,26 @@ class GroupCommitLog implements AuditLog {
   #records = 0
   #lost = 0
 
-  constructor({ dir, clock, newId, limits, files = nodeFiles }: AuditLogOptions) {
+  constructor({ dir, clock, newId, limits, files = nodeFiles, checkpoints, told = () => {} }: AuditLogOptions) {
     this.#dir = dir
     this.#clock = clock
     this.#limits = { ...auditLimits, ...limits }
-    this.#store = new SegmentStore({ dir, clock, newId, limits: this.#limits, files })
+    const record = (entry: AnyEntry) => this.#keep(entry)
+    this.#checkpoints =
+      checkpoints === undefined
+        ? null
+        : new Checkpointer({ dir: resolve(dir), files, clock, options: checkpoints, record, told })
+    const announced = this.#checkpoints?.announced
+    this.#store = new SegmentStore({ dir, clock, newId, limits: this.#limits, files, checkpoints: announced })
     this.#queue = new RecordQueue(this.#limits.queueRecords, this.#limits.queueBytes)
     this.#finished = this.#run()
   }
 
-  async append(entry: AuditEntry): Promise<Result<Receipt, AuditFailure>> {
+  append(entry: AuditEntry): Promise<Result<Receipt, AuditFailure>> {
+    return this.#keep(entry)
+  }
+
+  async #keep(entry: AnyEntry): Promise<Result<Receipt, AuditFailure>> {
     const down = this.#refusal()
     if (down !== null) return fail(down)
     const members = encodeEntry(entry, this.#limits)
@@ -131,6 +150,7 @@ class GroupCommitLog implements AuditLog {
       commits: this.#commits,
       records: this.#records,
       lost: this.#lost,
+      ...(this.#checkpoints === null ? {} : { checkpoints: this.#checkpoints.status() }),
     }
   }
 
@@ -151,7 +171,9 @@ class GroupCommitLog implements AuditLog {
       await this.#serveOneSegment()
       await Promise.race([pause, this.#sealAsked.promise])
     } while (!this.#sealing)
+    await this.#checkpoints?.finish()
     await this.#store.release()
+    await this.#checkpoints?.copied()
   }
 
   async #serveOneSegment(): Promise<void> {
@@ -163,6 +185,7 @@ class GroupCommitLog implements AuditLog {
     this.#segment = opened.value
     this.#state = 'open'
     this.#committed(1)
+    this.#checkpoints?.begin(opened.value)
     const failure = await this.#commitUntilSealed(opened.value)
     this.#segment = null
     if (failure === null) {
@@ -170,6 +193,7 @@ class GroupCommitLog implements AuditLog {
       await opened.value.close()
       return
     }
+    this.#checkpoints?.leave()
     this.#giveUp(failure)
     await this.#store.abandon(opened.value, failure)
   }
@@ -191,10 +215,13 @@ class GroupCommitLog implements AuditLog {
   }
 
   async #writeSeal(segment: Segment, records: number): Promise<AuditFailure | null> {
-    const members = encodeEntry({ kind: 'log.sealed', records, lost: this.#lost }, this.#limits)
-    const sealed = await segment.append([members])
-    if (!sealed.ok) return sealed.error
-    this.#committed(1)
+    const change = (await this.#checkpoints?.beforeSeal()) ?? null
+    const before: AnyEntry[] = change === null ? [] : [change]
+    const sealed: AnyEntry = { kind: 'log.sealed', records: records + before.length, lost: this.#lost }
+    const entries = [...before, sealed]
+    const written = await segment.append(entries.map((entry) => encodeEntry(entry, this.#limits)))
+    if (!written.ok) return written.error
+    this.#committed(entries.length)
     return null
   }
 

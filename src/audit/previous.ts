@@ -24,7 +24,7 @@ export function segmentName(time: number, boot: string): string {
 }
 
 /** The time in a segment's name; `null` when the file is no segment. */
-function segmentTime(name: string): number | null {
+export function segmentTime(name: string): number | null {
   const [, year, month, day, hour, minute, second, ms] = namePattern.exec(name) ?? []
   const time = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`)
   return Number.isNaN(time) ? null : time
@@ -79,6 +79,18 @@ async function lastRecord(opened: OpenFile): Promise<SegmentEnd> {
   const lineStart = (await newlineBefore(opened, lineEnd)) + 1
   const record = readRecordEnd((await bytesOf(opened, lineStart, lineEnd)).toString('utf8'))
   return record === null ? { found: 'damaged', bytes: size } : { record, tail }
+}
+
+/** The last whole lines of a file, at most so many, without their newlines. */
+export async function lastLines(opened: OpenFile, count: number): Promise<readonly string[]> {
+  const lines: string[] = []
+  let end = await newlineBefore(opened, (await opened.facts()).size)
+  while (end >= 0 && lines.length < count) {
+    const before = await newlineBefore(opened, end)
+    lines.unshift((await bytesOf(opened, before + 1, end)).toString('utf8'))
+    end = before
+  }
+  return lines
 }
 
 /** Position of the last newline before `end`; -1 when there is none. Reads backwards: a segment can be very large. */

@@ -74,6 +74,8 @@ export interface OutcomeEntry {
   readonly ms: number
   readonly bytes: number
   readonly ended: 'complete' | 'cut' | 'failed'
+  /** Why an answer that was decided on was not given, or not to its end. */
+  readonly reason?: string
 }
 
 /** What the records of logins and logouts have in common. */
@@ -168,6 +170,20 @@ export interface LogOpenedEntry {
   readonly writer: { readonly pid: number; readonly host: string }
   readonly previous: PreviousSegment | null
   readonly unread: readonly UnreadSegment[]
+  /** Whether checkpoints are made of this segment: with which key (`null`: unsigned), and how often, in milliseconds. */
+  readonly checkpoints?: { readonly key: string | null; readonly every: number; readonly idle: number }
+}
+
+/** Another key signs the checkpoints from here on. */
+export interface KeyChangedEntry {
+  readonly kind: 'key.changed'
+  /** Ids of the keys; `null`: none. */
+  readonly old: string | null
+  readonly new: string | null
+  /** Number of the first checkpoint that the new key signs. */
+  readonly from: number
+  /** The statement as it stands among the checkpoints, signed by both keys where both were at hand. */
+  readonly note: string
 }
 
 /** Last record of a segment that was closed in good order. */
@@ -191,7 +207,7 @@ export type AuditEntry =
   | PolicyRejectedEntry
 
 /** What a segment can hold: the above, and what the log says about itself. */
-export type AnyEntry = AuditEntry | LogOpenedEntry | LogSealedEntry
+export type AnyEntry = AuditEntry | LogOpenedEntry | KeyChangedEntry | LogSealedEntry
 
 /** What stands before the entry's own fields in every record. */
 export interface RecordHead {

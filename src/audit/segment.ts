@@ -3,12 +3,25 @@ import { fail, ok, type Result } from '../result.ts'
 import { ioFailure, type AuditFailure } from './failure.ts'
 import type { FileFacts, Files, OpenFile } from './files.ts'
 import { firstChain, recordLine } from './line.ts'
+import { GrowingTree, leafHashOfText } from './merkle.ts'
 
 /** Where an acknowledged record stands. */
 export interface Receipt {
   readonly seq: number
   /** Name of the segment, without the directory. */
   readonly file: string
+  readonly chain: string
+}
+
+/** How far a segment is on stable storage, with the Merkle tree over its lines up to there. */
+export interface Extent {
+  /** Id of the log. */
+  readonly log: string
+  /** Name of the segment, without the directory. */
+  readonly file: string
+  readonly tree: GrowingTree
+  readonly bytes: number
+  readonly seq: number
   readonly chain: string
 }
 
@@ -33,6 +46,8 @@ export class Segment {
   #size = 0
   #seq: number
   #durable: Receipt | null = null
+  #durableBytes = 0
+  readonly #tree = new GrowingTree()
 
   private constructor(plan: SegmentPlan, files: Files, open: OpenFile, born: FileFacts) {
     this.file = plan.file
@@ -77,6 +92,13 @@ export class Segment {
     return this.#durable
   }
 
+  /** What a checkpoint can say of it; `null` before the first record is durable. */
+  get extent(): Extent | null {
+    if (this.#durable === null) return null
+    const { file, seq, chain } = this.#durable
+    return { log: this.#plan.log, file, tree: this.#tree, bytes: this.#durableBytes, seq, chain }
+  }
+
   /**
    * Writes records, given as `encodeEntry` made them, as one piece and waits for stable storage; answers one receipt for each.
    * A failure leaves open which of them are in the file. Never rejects.
@@ -97,6 +119,8 @@ export class Segment {
     const failure = await this.#commit(Buffer.from(lines.join('')))
     if (failure !== null) return fail(failure)
     this.#durable = receipts.at(-1) ?? this.#durable
+    this.#durableBytes = this.#size
+    for (const line of lines) this.#tree.append(leafHashOfText(line.slice(0, -1)))
     return ok(receipts)
   }
 

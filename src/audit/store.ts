@@ -17,6 +17,8 @@ export interface StoreOptions {
   readonly newId: () => string
   readonly limits: AuditLimits
   readonly files: Files
+  /** What the first record of a segment says of the checkpoints. */
+  readonly checkpoints: LogOpenedEntry['checkpoints'] | undefined
 }
 
 /** The directory of segments: who owns it, which segment came before, and what the next one is called. */
@@ -70,14 +72,15 @@ export class SegmentStore {
   }
 
   async #create(before: Continuation, { pid, host }: Owner): Promise<Result<Segment, AuditFailure>> {
-    const { files, clock, newId, limits } = this.#options
+    const { files, clock, newId, limits, checkpoints } = this.#options
     const { previous, unread } = before
     const log = before.log ?? (this.#newLog ??= newId())
     // Names must sort in the order of creation even when the clock was set back.
     const time = Math.max(clock().getTime(), before.newest + 1)
     const file = segmentName(time, this.#boot)
     if (this.#before === null && previous !== null) this.#seq = previous.seq + 1
-    const opened: LogOpenedEntry = { kind: 'log.opened', writer: { pid, host }, previous, unread }
+    const said = checkpoints === undefined ? {} : { checkpoints }
+    const opened: LogOpenedEntry = { kind: 'log.opened', writer: { pid, host }, previous, unread, ...said }
     const plan = { dir: this.#dir, file, log, boot: this.#boot, seq: this.#seq, clock }
     const created = await Segment.create(plan, files, encodeEntry(opened, limits))
     if (created.ok) this.#before = { log, previous, unread, newest: time }

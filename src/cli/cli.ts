@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
+import { audit } from './audit/audit.ts'
 import { checkConfig } from './check-config.ts'
 import { UsageError, readGiven } from './command.ts'
 import type { Command, Terminal } from './command.ts'
 import { explain } from './explain.ts'
 import { login, logout } from './login.ts'
+import { policy } from './policy/policy.ts'
 import { serve } from './serve.ts'
 import { token } from './token.ts'
 
@@ -12,6 +14,8 @@ export const commands: Readonly<Record<string, Command>> = {
   serve,
   'check-config': checkConfig,
   explain,
+  policy,
+  audit,
   login,
   token,
   logout,
@@ -26,6 +30,8 @@ Commands:
   serve          run the gateway
   check-config   check a configuration and its policy, and say what is wrong
   explain        show what a query becomes under a scope
+  policy         check, test, explain and compare policies: see bailiwick policy --help
+  audit          show the audit record, and whether it is whole: see bailiwick audit --help
   login          log in to a gateway, with a browser on any device
   token          print a fresh access token of that login
   logout         end that login
@@ -34,12 +40,13 @@ Options:
   --help         what a command does and takes; also: bailiwick <command> --help
   --version      the version
 
-Exit codes: 0 done, 1 it failed (the reason is on standard error), 2 the command was not understood.
+Exit codes: 0 done, 1 it failed (the reason is on standard error), 2 the command was not understood,
+3 the answer is no (policy explain, who-can and diff only).
 `
 
 /** Runs one command line and returns its exit code: 0 done, 1 failed, 2 not understood. */
 export async function runCommand(args: readonly string[], terminal: Terminal): Promise<number> {
-  const [name = '', ...rest] = args
+  const [name = '', ...words] = args
   if (name === '--version' || name === '-V') {
     terminal.out(`${version()}\n`)
     return 0
@@ -48,17 +55,22 @@ export async function runCommand(args: readonly string[], terminal: Terminal): P
     terminal.out(help)
     return 0
   }
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (command === undefined) {
+  const first = findIn(commands, name)
+  if (first === undefined) {
     terminal.err(`${name === '' ? '' : `there is no command "${name}"\n\n`}${help}`)
     return 2
   }
+  const second = findIn(first.subcommands ?? {}, words[0] ?? '')
+  const [command, rest] = second === undefined ? [first, words] : [second, words.slice(1)]
   if (rest.includes('--help') || rest.includes('-h')) {
     terminal.out(command.help)
     return 0
   }
   return runGiven(command, rest, terminal)
 }
+
+const findIn = (table: Readonly<Record<string, Command>>, name: string): Command | undefined =>
+  Object.hasOwn(table, name) ? table[name] : undefined
 
 async function runGiven(command: Command, args: readonly string[], terminal: Terminal): Promise<number> {
   const given = readGiven(args, command)

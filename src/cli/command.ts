@@ -19,15 +19,17 @@ export interface Given {
   readonly words: readonly string[]
 }
 
-/** One word after `bailiwick`. */
+/** One word after `bailiwick`, or two. */
 export interface Command {
   /** Printed by `--help`. */
   readonly help: string
   readonly options: ParseArgsOptionsConfig
   /** How many words it takes behind its options, at most. */
   readonly words: number
-  /** Returns the exit code: 0 done, 1 it failed. */
+  /** Returns the exit code: 0 done, 1 it failed; 3 where a command answers a question, and the answer is no. */
   run(given: Given, terminal: Terminal): Promise<number>
+  /** By their second word, where the first stands for several commands; `run` is for when there is none of them. */
+  readonly subcommands?: Readonly<Record<string, Command>>
 }
 
 /** Thrown by a command whose options do not fit together: the command line was not understood, exit code 2. */

@@ -12,6 +12,8 @@ import type { UpstreamOptions } from '../prometheus/upstream.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 import type { LogOptions } from '../telemetry/log.ts'
+import { checkAudit, toAudit } from './audit.ts'
+import type { AuditConfig } from './audit.ts'
 import { upstreamOptions } from './clusters.ts'
 import { checkDatasources, toDatasource } from './datasources.ts'
 import { toIssuer } from './issuers.ts'
@@ -56,7 +58,7 @@ export interface Config {
   /** Linkerd's mesh; null where its word does not count. */
   readonly mesh: MeshOptions | null
   readonly policy: PolicyOptions & FollowOptions
-  readonly audit: { readonly directory: string }
+  readonly audit: AuditConfig
   readonly log: LogOptions
   /** Milliseconds. */
   readonly shutdown: { readonly grace: number }
@@ -136,7 +138,7 @@ const pathText = (path: readonly PropertyKey[]): string =>
     .replace(/^\./, '')
 
 /** What concerns several settings together. */
-function crossCheck({ publicUrl, clusters, identity, listen, admin }: Settings): readonly string[] {
+function crossCheck({ publicUrl, clusters, identity, listen, admin, audit }: Settings): readonly string[] {
   return [
     ...repeated(clusters.map(({ name }) => name)).map(
       ([first, again]) => `clusters[${again}].name: is the name of clusters[${first}] already: choose another`,
@@ -152,6 +154,7 @@ function crossCheck({ publicUrl, clusters, identity, listen, admin }: Settings):
       : []),
     ...(identity.login === undefined ? [] : checkLogin(identity.login, identity.issuers, publicUrl)),
     ...checkDatasources(identity),
+    ...checkAudit(audit),
     ...(identity.mesh === undefined ? [] : checkMesh(listen)),
     ...(listen.port !== 0 && listen.port === admin.port && listen.host === admin.host
       ? ['admin: must not be the same address as listen: choose another port']
@@ -186,7 +189,7 @@ function toConfig(settings: Settings, base: string, files: SecretFiles): Config 
       model: resolve(base, policy.model),
       rules: policy.rules.map((file) => resolve(base, file)),
     },
-    audit: { directory: resolve(base, settings.audit.directory) },
+    audit: toAudit(settings.audit, base),
     log: settings.log,
     shutdown: settings.shutdown,
   }

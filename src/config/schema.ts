@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { audit } from './audit.ts'
 import { cliClient } from './cli-client.ts'
 import { cluster } from './clusters.ts'
 import { datasource } from './datasources.ts'
@@ -30,7 +31,7 @@ export const schema = settings({
     profile: z.enum(['linkerd', 'istio'], { error: 'must be linkerd or istio' }).default('linkerd'),
     reload: duration.prefault('30s'),
   }),
-  audit: settings({ directory: nonEmpty }),
+  audit,
   log: settings({
     level: z.enum(['debug', 'info', 'warn', 'error'], { error: 'must be debug, info, warn or error' }).default('info'),
   }).prefault({}),

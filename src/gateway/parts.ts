@@ -9,6 +9,7 @@ import type { Policy } from '../policy/policy.ts'
 import type { Upstream } from '../prometheus/upstream.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics, Step } from '../telemetry/metrics.ts'
+import type { Quota } from './quota.ts'
 import { refusalToWire } from './refusal.ts'
 import type { Refusal, RefusalContext } from './refusal.ts'
 import { writeError } from './reply.ts'
@@ -37,6 +38,8 @@ export interface GatewayParts {
   readonly trusted: BlockList
   /** The policy in force at this moment. A request asks once and keeps what it got. */
   readonly policy: () => Policy
+  /** How much each person asks for at a time. */
+  readonly quota: Quota
   readonly audit: AuditLog
   readonly metrics: Metrics
   readonly log: Logger

@@ -42,100 +42,134 @@ const realClock: QuotaClock = {
   },
 }
 
+/** Counts from nothing. What is kept is bounded: a few numbers for each of the people who asked lately. */
+export function openQuota(clock: QuotaClock = realClock): Quota {
+  const people = new People(clock)
+  return {
+    spend(who, { rate }) {
+      const person = people.find(who)
+      if (person === null) return { is: 'over_rate', most: rate, after: retryAfter }
+      const wait = person.spend(rate)
+      return wait > 0 ? { is: 'over_rate', most: rate, after: Math.ceil(wait / 1000) } : null
+    },
+    async enter(who, { concurrent }, signal) {
+      if (signal.aborted) return fail({ is: 'gone' })
+      return people.find(who)?.enter(concurrent, signal) ?? fail(tooMany(concurrent))
+    },
+    state: () => people.state(),
+  }
+}
+
+const tooMany = (most: number): Later => ({ is: 'over_concurrency', most, after: retryAfter })
+
+const leastSwept = 1024
+
+/** Those who asked lately. Issuer and subject together say who somebody is. */
+class People {
+  private readonly clock: QuotaClock
+  private readonly known = new Map<string, Person>()
+  /** At how many to look for those who can be forgotten: each look doubles it, so that looking costs next to nothing. */
+  private sweepAt = leastSwept
+
+  constructor(clock: QuotaClock) {
+    this.clock = clock
+  }
+
+  /** Null where there is no room for one more. */
+  find({ issuer, subject }: Who): Person | null {
+    const key = JSON.stringify([issuer, subject])
+    const person = this.known.get(key)
+    if (person !== undefined) return person
+    if (this.known.size >= this.sweepAt) this.sweep()
+    if (this.known.size >= maxPeople) return null
+    const made = new Person(this.clock)
+    this.known.set(key, made)
+    return made
+  }
+
+  state(): ReturnType<Quota['state']> {
+    let waiting = 0
+    for (const person of this.known.values()) waiting += person.waits
+    return { waiting, people: this.known.size }
+  }
+
+  /** Forgets whose time is over; where that leaves no room, everybody who has nothing under way. */
+  private sweep(): void {
+    for (const [key, person] of this.known) if (person.isOver(this.clock.now())) this.known.delete(key)
+    if (this.known.size >= maxPeople) {
+      for (const [key, person] of this.known) if (person.isOver(Number.POSITIVE_INFINITY)) this.known.delete(key)
+    }
+    this.sweepAt = Math.min(maxPeople, Math.max(leastSwept, 2 * this.known.size))
+  }
+}
+
 /** A request in the queue. */
 interface Waiting {
   readonly concurrent: number
   settle(entered: Entered): void
 }
 
-interface Person {
+/** What one person has under way. */
+class Person {
+  private readonly clock: QuotaClock
   /** When all that was spent is made up for; each request puts it off by its share of a second. */
-  spentUntil: number
-  running: number
+  private spentUntil = 0
+  private running = 0
   /** In the order in which they came. */
-  readonly waiting: Set<Waiting>
-}
+  private readonly queue = new Set<Waiting>()
 
-const leastSwept = 1024
-
-/** Counts from nothing. What is kept is bounded: a few numbers for each of the people who asked lately. */
-export function openQuota(clock: QuotaClock = realClock): Quota {
-  const people = new Map<string, Person>()
-  let sweepAt = leastSwept
-  let allWaiting = 0
-
-  function personOf({ issuer, subject }: Who): Person | null {
-    const key = JSON.stringify([issuer, subject])
-    const known = people.get(key)
-    if (known !== undefined) return known
-    if (people.size >= sweepAt) {
-      forget(({ spentUntil }) => spentUntil <= clock.now())
-      if (people.size >= maxPeople) forget(() => true)
-      sweepAt = Math.min(maxPeople, Math.max(leastSwept, 2 * people.size))
-    }
-    if (people.size >= maxPeople) return null
-    const person: Person = { spentUntil: 0, running: 0, waiting: new Set() }
-    people.set(key, person)
-    return person
+  constructor(clock: QuotaClock) {
+    this.clock = clock
   }
 
-  function forget(isOver: (person: Person) => boolean): void {
-    for (const [key, person] of people) {
-      if (person.running === 0 && person.waiting.size === 0 && isOver(person)) people.delete(key)
-    }
+  get waits(): number {
+    return this.queue.size
   }
 
-  function begin(person: Person): Leave {
-    person.running += 1
+  isOver(now: number): boolean {
+    return this.running === 0 && this.queue.size === 0 && this.spentUntil <= now
+  }
+
+  /** @returns milliseconds after which there is room again; zero or less where there is, and then one more is spent */
+  spend(rate: number): number {
+    const now = this.clock.now()
+    const until = Math.max(this.spentUntil, now) + 1000 / rate
+    const wait = until - now - burstSeconds * 1000
+    if (wait <= 0) this.spentUntil = until
+    return wait
+  }
+
+  enter(concurrent: number, signal: AbortSignal): Entered | Promise<Entered> {
+    if (this.running < concurrent) return ok(this.begin())
+    return this.queue.size < maxWaiting ? this.wait(concurrent, signal) : fail(tooMany(concurrent))
+  }
+
+  private begin(): Leave {
+    this.running += 1
     let left = false
     return () => {
       if (left) return
       left = true
-      person.running -= 1
-      for (const next of person.waiting) if (person.running < next.concurrent) next.settle(ok(begin(person)))
+      this.running -= 1
+      for (const next of this.queue) if (this.running < next.concurrent) next.settle(ok(this.begin()))
     }
   }
 
-  function wait(person: Person, concurrent: number, signal: AbortSignal): Promise<Entered> {
+  private wait(concurrent: number, signal: AbortSignal): Promise<Entered> {
     const { promise, resolve } = Promise.withResolvers<Entered>()
+    const leave = (): void => one.settle(fail({ is: 'gone' }))
+    const takeBack = this.clock.after(maxWait, () => one.settle(fail(tooMany(concurrent))))
     const one: Waiting = {
       concurrent,
-      settle(entered) {
-        person.waiting.delete(one)
-        allWaiting -= 1
+      settle: (entered) => {
+        this.queue.delete(one)
         takeBack()
         signal.removeEventListener('abort', leave)
         resolve(entered)
       },
     }
-    const leave = (): void => one.settle(fail({ is: 'gone' }))
-    const takeBack = clock.after(maxWait, () => one.settle(fail(tooMany(concurrent))))
     signal.addEventListener('abort', leave, { once: true })
-    person.waiting.add(one)
-    allWaiting += 1
+    this.queue.add(one)
     return promise
   }
-
-  return {
-    spend(who, { rate }) {
-      const person = personOf(who)
-      if (person === null) return { is: 'over_rate', most: rate, after: retryAfter }
-      const now = clock.now()
-      const until = Math.max(person.spentUntil, now) + 1000 / rate
-      const wait = until - now - burstSeconds * 1000
-      if (wait > 0) return { is: 'over_rate', most: rate, after: Math.ceil(wait / 1000) }
-      person.spentUntil = until
-      return null
-    },
-    async enter(who, { concurrent }, signal) {
-      if (signal.aborted) return fail({ is: 'gone' })
-      const person = personOf(who)
-      if (person !== null && person.running < concurrent) return ok(begin(person))
-      if (person === null || person.waiting.size >= maxWaiting) return fail(tooMany(concurrent))
-      return wait(person, concurrent, signal)
-    },
-    state: () => ({ waiting: allWaiting, people: people.size }),
-  }
 }
-
-const tooMany = (most: number): Later => ({ is: 'over_concurrency', most, after: retryAfter })

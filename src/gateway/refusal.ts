@@ -11,9 +11,7 @@ export type Refusal =
   | { readonly is: 'no_credentials' }
   | { readonly is: 'bad_credentials'; readonly refusal: IdentityRefusal }
   | RewriteRefusal
-  | Later
-  /** The caller went away while the request waited for its turn. */
-  | { readonly is: 'gone' }
+  | Turn
   | { readonly is: 'audit_unavailable' }
   | { readonly is: 'upstream_unreachable' }
   | { readonly is: 'upstream_untrusted' }
@@ -21,6 +19,9 @@ export type Refusal =
   | { readonly is: 'upstream_timeout' }
   | { readonly is: 'upstream_unexpected' }
   | { readonly is: 'internal' }
+
+/** It was not the caller's turn: `gone` is a caller who went away while waiting for it. */
+type Turn = Later | { readonly is: 'gone' }
 
 /** What goes over the wire. */
 export interface Wire {
@@ -50,17 +51,9 @@ const challengeOf = ({ metadata }: RefusalContext): string =>
 export function refusalToWire(refusal: Refusal, context: RefusalContext): Wire {
   switch (refusal.is) {
     case 'unknown_path':
-      return wire(404, 'not_found', 'this path is not one that the gateway answers; what it answers is in docs/api.md')
     case 'unknown_cluster':
-      return wire(
-        404,
-        'not_found',
-        'there is no cluster of this name: compare the URL with the one that you were given',
-      )
-    case 'wrong_method': {
-      const allow = refusal.allowed.join(', ')
-      return wire(405, 'bad_data', `this path takes ${allow} only`, { allow })
-    }
+    case 'wrong_method':
+      return placeToWire(refusal)
     case 'bad_body':
       return wire(refusal.status, 'bad_data', refusal.message)
     case 'no_credentials':
@@ -79,15 +72,14 @@ export function refusalToWire(refusal: Refusal, context: RefusalContext): Wire {
     case 'bad_read':
     case 'over_limit':
       return wire(422, 'bad_data', refusal.message)
-    case 'over_rate':
-    case 'over_concurrency':
-      return laterToWire(refusal)
-    case 'gone':
-      return wire(499, 'canceled', 'the caller went away')
     case 'never':
       return wire(403, 'forbidden', `this path is closed to everybody: ${refusal.because}`)
     case 'not_allowed':
       return wire(403, 'forbidden', `${context.name}: ${refusal.message}`)
+    case 'over_rate':
+    case 'over_concurrency':
+    case 'gone':
+      return turnToWire(refusal)
     case 'audit_unavailable':
       return wire(503, 'unavailable', 'nothing is answered while no audit record can be kept: tell the operator')
     case 'upstream_unreachable':
@@ -98,6 +90,23 @@ export function refusalToWire(refusal: Refusal, context: RefusalContext): Wire {
       return upstreamToWire(refusal.is, `the Prometheus of cluster ${context.cluster}`)
     case 'internal':
       return wire(500, 'internal', 'the gateway failed; its log says why')
+  }
+}
+
+function placeToWire(refusal: Extract<Refusal, { is: 'unknown_path' | 'unknown_cluster' | 'wrong_method' }>): Wire {
+  switch (refusal.is) {
+    case 'unknown_path':
+      return wire(404, 'not_found', 'this path is not one that the gateway answers; what it answers is in docs/api.md')
+    case 'unknown_cluster':
+      return wire(
+        404,
+        'not_found',
+        'there is no cluster of this name: compare the URL with the one that you were given',
+      )
+    case 'wrong_method': {
+      const allow = refusal.allowed.join(', ')
+      return wire(405, 'bad_data', `this path takes ${allow} only`, { allow })
+    }
   }
 }
 
@@ -115,10 +124,12 @@ function credentialsToWire({ code, message }: IdentityRefusal, context: RefusalC
   }
 }
 
-/** 429 rather than 503: only this caller has to wait. Grafana does not repeat either. */
-function laterToWire({ is, most, after }: Later): Wire {
+/** 429 rather than 503: nobody but this caller has to wait. */
+function turnToWire(refusal: Turn): Wire {
+  if (refusal.is === 'gone') return wire(499, 'canceled', 'the caller went away')
+  const { most, after } = refusal
   const message =
-    is === 'over_rate'
+    refusal.is === 'over_rate'
       ? `your limit "rate" is ${most} requests a second, and you sent more`
       : `your limit "concurrent" is ${most} queries at once, and the ones before this did not end in time`
   const remedy = `try again in ${after}s, or ask for a higher limit in the policy`

@@ -52,11 +52,21 @@ export interface Extras {
   readonly gzip: boolean
 }
 
+/** Why nothing of an answer was passed on: it broke off, or was larger than it may be. */
+export type Unsaid = 'broken' | 'over_limit'
+
 /**
- * Streams Prometheus's answer to the caller; the caller's pace is Prometheus's pace. Resolves when all is said; with null
- * where the answer broke off before anything of it was passed on, so that an error can still be told in its place.
+ * Streams Prometheus's answer to the caller; the caller's pace is Prometheus's pace. Resolves when all is said; where the
+ * answer ended before anything of it was passed on, with the reason, so that an error can still be told in its place.
+ *
+ * @param most bytes that may come from Prometheus; beyond them the connection is cut, which no client takes for an end
  */
-export async function writeAnswer(visit: Visit, answer: UpstreamAnswer, extras: Extras): Promise<OutcomeEntry | null> {
+export async function writeAnswer(
+  visit: Visit,
+  answer: UpstreamAnswer,
+  extras: Extras,
+  most: number,
+): Promise<OutcomeEntry | Unsaid> {
   if (answer.status === 204) return writeNothing(visit, answer)
   writeHead(visit, answer.status, answer.contentType)
   const plain = answer.contentEncoding === 'identity'
@@ -65,8 +75,8 @@ export async function writeAnswer(visit: Visit, answer: UpstreamAnswer, extras: 
   const steps: Transform[] = says ? [addInfos(extras.infos)] : []
   if (plain && extras.gzip) steps.push(gzipper(visit))
   else if (!plain) visit.response.setHeader('content-encoding', answer.contentEncoding)
-  const outcome = await stream(visit, answer.body, steps)
-  if (outcome?.ended !== 'complete') answer.abort()
+  const outcome = await stream(visit, answer.body, steps, most)
+  if (typeof outcome === 'string' || outcome.ended !== 'complete') answer.abort()
   return outcome
 }
 
@@ -83,15 +93,24 @@ export async function writeWhole(visit: Visit, status: number, json: string, ext
   writeHead(visit, status, 'application/json')
   const steps: Transform[] = extras.infos.length > 0 ? [addInfos(extras.infos)] : []
   if (extras.gzip) steps.push(gzipper(visit))
-  const outcome = await stream(visit, Readable.from([Buffer.from(json)]), steps)
-  return outcome ?? outcomeOf(visit, 0, 'cut')
+  const outcome = await stream(visit, Readable.from([Buffer.from(json)]), steps, Number.POSITIVE_INFINITY)
+  return typeof outcome === 'string' ? outcomeOf(visit, 0, 'cut') : outcome
 }
 
-async function stream(visit: Visit, body: Readable, steps: readonly Transform[]): Promise<OutcomeEntry | null> {
+async function stream(
+  visit: Visit,
+  body: Readable,
+  steps: readonly Transform[],
+  most: number,
+): Promise<OutcomeEntry | Unsaid> {
   const last: Readable = steps.at(-1) ?? body
+  const came = { over: false }
   // Each step passes the end of the one before it on, a good one and a bad one.
   if (steps.length > 0) pipeline([body, ...steps]).catch(() => {})
-  if (!(await begins(last))) return null
+  if (steps.length > 0) bound(body, most, came)
+  if (!(await begins(last))) return came.over ? 'over_limit' : 'broken'
+  // Not before: who listens for data takes the first of it away.
+  if (steps.length === 0) bound(body, most, came)
   let bytes = 0
   last.on('data', (chunk: Buffer) => {
     bytes += chunk.length
@@ -100,8 +119,19 @@ async function stream(visit: Visit, body: Readable, steps: readonly Transform[])
     await pipeline(last, visit.response)
     return outcomeOf(visit, bytes, 'complete')
   } catch {
-    return outcomeOf(visit, bytes, 'cut')
+    return { ...outcomeOf(visit, bytes, 'cut'), ...(came.over ? { reason: 'over_limit' } : {}) }
   }
+}
+
+/** Breaks a body off where more comes than may. */
+function bound(body: Readable, most: number, came: { over: boolean }): void {
+  let bytes = 0
+  body.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes <= most) return
+    came.over = true
+    body.destroy(new Error('the answer is larger than it may be'))
+  })
 }
 
 /** Waits for the first bytes, or a good end without any; false where it breaks off before. */
@@ -136,7 +166,8 @@ export function writeError(visit: Visit, { status, errorType, message, headers }
   // A body that was not read would be taken for the next request: end the connection with the answer.
   if (!visit.request.complete) response.setHeader('connection', 'close')
   response.end(body)
-  return outcomeOf(visit, Buffer.byteLength(body), status >= 500 ? 'failed' : 'complete')
+  const ended = response.destroyed ? 'cut' : status >= 500 ? 'failed' : 'complete'
+  return outcomeOf(visit, Buffer.byteLength(body), ended)
 }
 
 function writeHead({ response, id, decision }: Visit, status: number, contentType: string): void {

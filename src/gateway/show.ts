@@ -1,11 +1,14 @@
 import { gunzipSync } from 'node:zlib'
 import { describeScope } from '../policy/scope.ts'
+import type { QueryLimits } from '../policy/query-limits.ts'
+import { overLimit } from '../prometheus/budget.ts'
 import { readError } from '../prometheus/error.ts'
 import { filterAnswer } from '../prometheus/filter.ts'
 import { maxError, maxFiltered } from '../prometheus/limits.ts'
 import type { ScopedRequest } from '../prometheus/rewrite.ts'
 import type { Upstream, UpstreamAnswer, UpstreamFailure } from '../prometheus/upstream.ts'
 import { takesGzip } from './accepts.ts'
+import { timeoutGrace } from './limits.ts'
 import { contextOf, labels, timed, writeUnrecorded } from './parts.ts'
 import type { Cluster, GatewayParts } from './parts.ts'
 import { refusalToWire } from './refusal.ts'
@@ -16,20 +19,38 @@ import type { Visit } from './visit.ts'
 
 type Failure = UpstreamFailure | { readonly is: 'unexpected' | 'rejected'; readonly detail: string }
 
+/** What is asked of Prometheus, and how much may come of it. */
+export interface Asking {
+  readonly scoped: ScopedRequest
+  readonly limits: Pick<QueryLimits, 'bytes' | 'timeout'>
+}
+
+/** Node takes a longer time for none. */
+const longestTimer = 2 ** 31 - 1
+
 /**
  * Asks Prometheus while the record is made durable (a query only reads, so asking early shows nothing), and lets no
  * byte out before it is.
  */
-export async function show(parts: GatewayParts, visit: Visit, cluster: Cluster, scoped: ScopedRequest): Promise<void> {
+export async function show(
+  parts: GatewayParts,
+  visit: Visit,
+  cluster: Cluster,
+  { scoped, limits }: Asking,
+): Promise<void> {
   const { gone } = visit
+  const late = new AbortController()
+  const deadline = setTimeout(() => late.abort(), Math.min(limits.timeout * 1000 + timeoutGrace, longestTimer))
+  const signal = AbortSignal.any([gone.signal, late.signal])
   const extras = extrasFor(visit, cluster, scoped)
   // What is changed on its way must come as it is; the gateway then compresses it itself.
   const gzip = extras.gzip && extras.infos.length === 0 && scoped.filter === undefined
   const tell = (detail: string): void =>
     parts.log.warn({ request: visit.id, detail, ...labels(visit) }, "the gateway's own credentials for this cluster")
   const ask = (request: ScopedRequest): ReturnType<Upstream['send']> =>
-    timed(parts, 'upstream', () => cluster.upstream.send(request, { gzip, signal: gone.signal, tell }))
-  const answering = Promise.all([ask(scoped), scoped.names === undefined ? null : ask(scoped.names)])
+    timed(parts, 'upstream', () => cluster.upstream.send(request, { gzip, signal, tell }))
+  const asked = Promise.all([ask(scoped), scoped.names === undefined ? null : ask(scoped.names)])
+  const answering = asked.finally(() => clearTimeout(deadline))
   const recorded = await timed(parts, 'audit', () => parts.audit.append(decisionEntry(visit, { allowed: scoped })))
   if (!recorded.ok) {
     gone.abort()
@@ -40,19 +61,33 @@ export async function show(parts: GatewayParts, visit: Visit, cluster: Cluster, 
   for (const one of [answered, names]) {
     const failure = one === null ? null : failureOf(visit, one, gzip)
     if (failure === null) continue
+    const timedOut = failure.is === 'aborted' && !gone.signal.aborted
     gone.abort()
-    return failUpstream(parts, visit, failure)
+    return failUpstream(parts, visit, timedOut ? { is: 'timeout', detail: 'longer than the limit' } : failure)
   }
   if (!answered.ok) return undefined
   const { value: answer } = answered
   if (answer.status >= 300 && isJson(answer)) return showError(parts, visit, answer, extras)
-  if (scoped.filter === undefined) return showWhole(parts, visit, answer, extras)
-  return showFiltered(parts, visit, scoped, [answer, ...(names?.ok === true ? [names.value] : [])], extras)
+  if (scoped.filter === undefined) return showWhole(parts, visit, limits, answer, extras)
+  const answers = [answer, ...(names?.ok === true ? [names.value] : [])]
+  return showFiltered(parts, visit, { scoped, limits }, answers, extras)
 }
 
-async function showWhole(parts: GatewayParts, visit: Visit, answer: UpstreamAnswer, extras: Extras): Promise<void> {
-  const outcome = await writeAnswer(visit, answer, extras)
-  if (outcome !== null) return parts.audit.note(outcome)
+async function showWhole(
+  parts: GatewayParts,
+  visit: Visit,
+  limits: Asking['limits'],
+  answer: UpstreamAnswer,
+  extras: Extras,
+): Promise<void> {
+  const announced = Number(answer.body.headers['content-length'] ?? 0)
+  if (announced > limits.bytes) {
+    answer.abort()
+    return failTooLarge(parts, visit, limits, announced)
+  }
+  const outcome = await writeAnswer(visit, answer, extras, limits.bytes)
+  if (outcome === 'over_limit') return failTooLarge(parts, visit, limits, Number.POSITIVE_INFINITY)
+  if (outcome !== 'broken') return parts.audit.note(outcome)
   const is = visit.gone.signal.aborted ? 'aborted' : 'unexpected'
   return failUpstream(parts, visit, { is, detail: 'the answer broke off before anything of it was passed on' })
 }
@@ -91,7 +126,7 @@ function unpack({ contentEncoding }: UpstreamAnswer, body: Buffer | null): strin
 async function showFiltered(
   parts: GatewayParts,
   visit: Visit,
-  scoped: ScopedRequest,
+  { scoped, limits }: Asking,
   answers: readonly UpstreamAnswer[],
   extras: Extras,
 ): Promise<void> {
@@ -119,6 +154,9 @@ async function showFiltered(
     return parts.audit.note(writeError(visit, refusalToWire({ is: 'bad_parameter', refusal }, contextOf(parts, visit))))
   }
   if (!filtered.ok) return failUpstream(parts, visit, { is: 'unexpected', detail: filtered.error.message })
+  // Measured is what is left: the size of the whole would tell of what was taken out.
+  const size = Buffer.byteLength(filtered.value)
+  if (size > limits.bytes) return failTooLarge(parts, visit, limits, size)
   return parts.audit.note(await writeWhole(visit, 200, filtered.value, extras))
 }
 
@@ -162,4 +200,12 @@ function failUpstream(parts: GatewayParts, visit: Visit, failure: Failure): void
   }
   parts.log.warn({ request: visit.id, failure: failure.is, detail: failure.detail, ...labels(visit) }, 'no answer')
   parts.audit.note(writeError(visit, refusalToWire({ is: `upstream_${failure.is}` }, contextOf(parts, visit))))
+}
+
+/** Of how large an answer would be is known only when it comes. The outcome says why nothing came of the decision. */
+function failTooLarge(parts: GatewayParts, visit: Visit, { bytes }: Asking['limits'], size: number): void {
+  const refusal = overLimit('bytes', size, bytes)
+  parts.log.info({ request: visit.id, reason: refusal.is, limit: refusal.limit, ...labels(visit) }, 'too large')
+  const outcome = writeError(visit, refusalToWire(refusal, contextOf(parts, visit)))
+  parts.audit.note({ ...outcome, reason: refusal.is })
 }

@@ -53,6 +53,7 @@ export function openTokenVerifier(parts: VerifierParts): TokenVerifier {
   const { clock, introspect } = parts
   const byIssuer = new Map(parts.issuers.map((keys) => [keys.options.issuer, keys]))
   const remembered = rememberTokens(clock)
+  const inWay = openWays()
   return {
     async verify(token, place) {
       if (token.length > maxTokenLength) {
@@ -62,11 +63,11 @@ export function openTokenVerifier(parts: VerifierParts): TokenVerifier {
       const key = `${place.use} ${hash}`
       const known = remembered.find(key)
       if (known !== null) {
-        return confirmed(byIssuer.get(known.issuer), { token, hash }, { ...known, via: place.via })
+        return confirmed(byIssuer.get(known.issuer), { token, hash }, inWay(known, place.via))
       }
       if (introspect !== undefined && place.use === 'access-token' && isOpaque(token)) {
         const said = await introspect(token)
-        return said.is === 'known' ? { is: 'known', identity: { ...said.identity, via: place.via } } : said
+        return said.is === 'known' ? { is: 'known', identity: inWay(said.identity, place.via) } : said
       }
       const issuer = findIssuer(token, byIssuer)
       if (issuer === null) {
@@ -93,6 +94,21 @@ export function openTokenVerifier(parts: VerifierParts): TokenVerifier {
       remembered.keep(key, { identity, until, valid: () => issuer.version() === version && !isRevoked() })
       return confirmed(issuer, { token, hash }, identity)
     },
+  }
+}
+
+/**
+ * Says of an identity how it came. For as long as that identity is remembered, the same way is the same object: whoever
+ * keeps something with an identity finds it again.
+ */
+function openWays(): (identity: Identity, via: SourceName) => Identity {
+  const others = new WeakMap<Identity, Map<SourceName, Identity>>()
+  return (identity, via) => {
+    if (identity.via === via) return identity
+    const ways = others.get(identity) ?? new Map<SourceName, Identity>()
+    const found = ways.get(via) ?? { ...identity, via }
+    others.set(identity, ways.set(via, found))
+    return found
   }
 }
 

@@ -2,9 +2,8 @@ import { isNavigation, isOwn } from '../identity/fetch-metadata.ts'
 import { identityOf } from '../identity/session.ts'
 import type { Session } from '../identity/session.ts'
 import { identifiedBy } from '../identity/sources/session.ts'
-import type { Basis, Decision } from '../policy/policy.ts'
-import { actions } from '../policy/rules.ts'
-import { describeScope } from '../policy/scope.ts'
+import { accessOf, isGranted } from '../policy/access.ts'
+import { clusterTable, limitTable } from './access.ts'
 import { refuse } from './answer.ts'
 import type { PageAnswer, PageParts, PageRequest } from './answer.ts'
 import { html } from './html.ts'
@@ -40,12 +39,6 @@ export async function home(parts: PageParts, request: PageRequest): Promise<Page
   }
 }
 
-/** What a cluster grants, actions of the same scope for the same reasons together. */
-interface Row {
-  readonly actions: readonly string[]
-  readonly decision: Decision
-}
-
 function showAccess(
   parts: PageParts,
   request: PageRequest,
@@ -53,73 +46,25 @@ function showAccess(
 ): PageAnswer {
   const identity = identityOf(session, parts.sessions.limits)
   const policy = parts.policy()
-  const clusters = parts.clusters.map((name) => {
-    const decisions = actions.map((action) => [action, policy.decide(identity, name, action)] as const)
-    return { name, rows: together(decisions) }
-  })
-  const decisions = clusters.flatMap(({ rows }) => rows.map((row) => row.decision))
-  const decision: Basis = {
-    scope: { kind: 'nothing' },
-    because: [...new Set(decisions.flatMap(({ because }) => because))],
-    reasons: [...new Set(decisions.flatMap(({ reasons }) => reasons))],
-    policy: policy.digest,
-  }
-  const mine = clusters.find(({ rows }) => rows.some((row) => row.actions.includes('query') && isGranted(row)))
+  const access = accessOf(policy, identity, parts.clusters, parts.clock())
+  const { clusters } = access
+  const queried = clusters.find(({ rights }) =>
+    rights.some((right) => right.actions.includes('query') && isGranted(right)),
+  )
+  const shown = queried ?? clusters[0]
   const body = html`${whoAmI(parts, session)}
     <h2>What you may see</h2>
-    ${clusters.map(clusterTable)}
+    ${shown === undefined ? html`<p>Nothing: no rule of the policy gives you or your groups anything. Ask for one.</p>` : clusters.map(clusterTable)}
+    <h2>How much you may ask for</h2>
+    ${limitTable(access.limits)}
     <p class="quiet">
-      Policy <code>${policy.digest}</code>, ${policy.rules} rules. A rule is named by its file and line.
+      Policy <code>${policy.digest}</code>, ${policy.rules} rules. A rule is named by its file and line. For programs:
+      <a href="/api/bailiwick/v1/access">the same as JSON</a>.
     </p>
-    <h2>Ask from the command line</h2>
-    ${recipe(parts, mine?.name ?? parts.clusters[0] ?? '')}`
-  const record = { is: 'look', identity, decision } as const
+    ${shown === undefined ? null : recipe(parts, shown.name)}`
+  const record = { is: 'look', identity, decision: access.basis } as const
   return show(parts, request, { title: 'My access', name: session.name, body }, { cookies, record })
 }
-
-const isGranted = ({ decision }: Row): boolean => decision.scope.kind !== 'nothing'
-
-function together(decisions: readonly (readonly [action: string, decision: Decision])[]): readonly Row[] {
-  const rows = new Map<string, { actions: string[]; decision: Decision }>()
-  for (const [action, decision] of decisions) {
-    const key = JSON.stringify([describeScope(decision.scope), decision.because])
-    const row = rows.get(key)
-    if (row === undefined) rows.set(key, { actions: [action], decision })
-    else row.actions.push(action)
-  }
-  return [...rows.values()]
-}
-
-function whyOf({ because, reasons }: Decision): string {
-  if (because.length === 0) return 'no rule names you or your groups'
-  return because.join(', ') + (reasons.length === 0 ? '' : ` (for a time: ${reasons.join('; ')})`)
-}
-
-const clusterTable = ({ name, rows }: { readonly name: string; readonly rows: readonly Row[] }): Html =>
-  html` <div class="scroll" tabindex="0" role="region" aria-label="Cluster ${name}">
-    <table>
-      <caption>
-        Cluster ${name}
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">Action</th>
-          <th scope="col">Series</th>
-          <th scope="col">Because of</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${rows.map(
-          (row) =>
-            html` <tr>
-              <th scope="row">${row.actions.join(', ')}</th>
-              <td>${describeScope(row.decision.scope)}</td>
-              <td>${whyOf(row.decision)}</td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>
-  </div>`
 
 function whoAmI({ sessions }: PageParts, session: Session): Html {
   const { begun, lastSeen, vouchedUntil, refreshToken, groups } = session
@@ -148,7 +93,8 @@ function whoAmI({ sessions }: PageParts, session: Session): Html {
 function recipe({ origin, cli }: PageParts, cluster: string): Html {
   const token = cli ? '$(bailiwick token)' : '$TOKEN'
   const line = `curl -H "Authorization: Bearer ${token}" '${origin}/clusters/${cluster}/api/v1/query?query=up'`
-  return html`<p>
+  return html`<h2>Ask from the command line</h2>
+    <p>
       ${
         cli
           ? html`After <code>bailiwick login --gateway ${origin}</code>:`

@@ -35,6 +35,8 @@ code { font-family: ui-monospace, monospace; font-size: .9em }
 table { border-collapse: collapse; width: 100% }
 caption { text-align: left; font-weight: 600; padding: .25rem 0 }
 th, td { text-align: left; vertical-align: top; padding: .375rem .75rem .375rem 0; border-top: 1px solid var(--line) }
+td ul { margin: 0; padding-left: 1.125rem }
+td code { overflow-wrap: anywhere }
 thead th { color: var(--quiet); font-weight: 400; border-top: 0 }
 .quiet { color: var(--quiet) }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr } dd { margin-bottom: .5rem } }

@@ -90,13 +90,20 @@ export const isComparable = (scope: Scope, bearing: readonly Bearing[], resource
 /**
  * Puts the policy's own rules to Casbin as questions (each rule's subject, on a cluster and resource it could be about)
  * and returns the disagreements; there must be none. When a rule holds is our own affair: Casbin is asked as if all did.
+ *
+ * @param about the rules that are asked about; without it, as many of all as there is time for at start
  */
-export async function judge(parsed: ParsedPolicy, casbin: Enforcer, profile: Profile): Promise<readonly string[]> {
+export async function judge(
+  parsed: ParsedPolicy,
+  casbin: Enforcer,
+  profile: Profile,
+  about?: readonly Rule[],
+): Promise<readonly string[]> {
   const always = { ...parsed, rules: parsed.rules.map((rule) => ({ ...rule, from: null, until: null })) }
   const policy = indexRules(always, { profile, clock: () => 0 }, '')
   const disagreements: string[] = []
   const most = Math.max(minQuestions, Math.min(maxQuestions, Math.floor(maxJudging / (parsed.rules.length + 1))))
-  for (const rule of sample(always.rules, most)) {
+  for (const rule of about ?? sample(always.rules, most)) {
     const differs = await judgeRule(rule, policy, casbin, profile)
     if (differs !== null) disagreements.push(`${rule.at}: Casbin and the index disagree: ${differs}`)
   }
@@ -122,7 +129,7 @@ async function judgeRule(rule: Rule, policy: Policy, casbin: Enforcer, profile: 
 }
 
 /** Somebody who has a role; null where nobody does. */
-const memberFor = (subject: string, { rolesOf }: ParsedPolicy): string | null =>
+export const memberFor = (subject: string, { rolesOf }: Pick<ParsedPolicy, 'rolesOf'>): string | null =>
   [...rolesOf].find(([member, roles]) => !member.startsWith('role:') && roles.has(subject))?.[0] ?? null
 
 /** Evenly spread, so that a long policy is not judged by its first lines alone. */

@@ -14,7 +14,7 @@ export const minQuestions = 8
 /** Questions times rules: each question costs Casbin time in proportion to the rules. */
 export const maxJudging = 80_000
 /** How many states of the patterns are gone through for an exact answer about all names. */
-export const maxSearch = 20_000
+export const maxSearch = 10_000
 /** How many different rights are remembered as decisions. */
 export const maxDecisions = 10_000
 

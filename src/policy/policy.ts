@@ -69,7 +69,8 @@ export async function loadPolicy(
   return ok(indexRules(parsed.value, setting, digestOf([model, ...files])))
 }
 
-function digestOf(files: readonly PolicyFile[]): string {
+/** Names a policy by all that its files say. */
+export function digestOf(files: readonly PolicyFile[]): string {
   const hash = createHash('sha256')
   for (const { name, text } of files) hash.update(`${name.length}:${name}${text.length}:${text}`)
   return `sha256:${hash.digest('hex')}`

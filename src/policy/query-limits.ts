@@ -32,18 +32,19 @@ export interface LimitRow {
   readonly at: string
 }
 
-const names = ['range', 'points', 'selectors', 'bytes', 'timeout', 'rate', 'concurrent'] as const
+/** Every limit, in the order in which they are told. */
+export const limitNames = ['range', 'points', 'selectors', 'bytes', 'timeout', 'rate', 'concurrent'] as const
 
 /** Reads a row that begins with `l`, or says in a sentence what is wrong with it. */
 export function parseLimits({ fields, at }: Row): Result<LimitRow, string> {
   const [subject = '', ...rest] = fields
   const wrong = subject === '*' ? null : wrongSubject(subject)
   if (wrong !== null) return fail(wrong)
-  if (rest.length === 0) return fail(`no limit is named: ${names.join('=…, ')}=…`)
-  const settings = readSettings(rest, names)
+  if (rest.length === 0) return fail(`no limit is named: ${limitNames.join('=…, ')}=…`)
+  const settings = readSettings(rest, limitNames)
   if (!settings.ok) return settings
   const limits: Partial<Record<keyof QueryLimits, number>> = {}
-  for (const name of names) {
+  for (const name of limitNames) {
     const written = settings.value.get(name)
     if (written === undefined) continue
     const value = readValue(name, written)

@@ -131,7 +131,7 @@ function readTimes(settings: ReadonlyMap<string, string>): Result<Times, string>
 const moment = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)$/
 
 /** Unix milliseconds; null where nothing is written, undefined where it is no moment. */
-function readTime(written: string | undefined): number | null | undefined {
+export function readTime(written: string | undefined): number | null | undefined {
   if (written === undefined) return null
   const time = moment.test(written) ? Date.parse(written) : Number.NaN
   return Number.isNaN(time) ? undefined : time

@@ -44,18 +44,17 @@ export function keepWithin(
   if (!amounts.ok) return amounts
   for (const limit of ['range', 'points', 'selectors'] as const) {
     // Written so that what is no number is over the limit, too.
-    if (!(amounts.value[limit] <= limits[limit])) return fail(overLimit(limit, amounts.value[limit], limits))
+    if (!(amounts.value[limit] <= limits[limit])) return fail(overLimit(limit, amounts.value[limit], limits[limit]))
   }
   const evaluates = found.endpoint.params['timeout'] === 'duration'
   return ok(evaluates ? boundTimeout(request.params, limits.timeout) : request.params)
 }
 
 /** In words: the limit, what was asked, and what helps. */
-export function overLimit(limit: keyof typeof words, asked: number, limits: QueryLimits): OverLimit {
+export function overLimit(limit: keyof typeof words, asked: number, most: number): OverLimit {
   const { print, remedy } = words[limit]
-  const most = print(limits[limit])
-  const much = Number.isFinite(asked) ? print(asked) : 'more than can be counted'
-  const message = `your limit "${limit}" is ${most}, and this asks for ${much}: ${remedy}, or ask for a higher limit in the policy`
+  const much = Number.isFinite(asked) ? print(asked) : 'more'
+  const message = `your limit "${limit}" is ${print(most)}, and this is ${much}: ${remedy}, or ask for a higher limit in the policy`
   return { is: 'over_limit', limit, message }
 }
 
@@ -77,7 +76,10 @@ function measure({ name, endpoint }: FoundEndpoint, { params, body }: ScopedRequ
       return ok({ ...nothing, selectors: params.filter(([param]) => param === 'match[]').length })
     case 'read':
       return ok(measureRead(body ?? Buffer.alloc(0)))
-    default:
+    case 'text':
+    case 'public':
+    case 'grant':
+    case 'refuse':
       return ok(nothing)
   }
 }

@@ -1,12 +1,25 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
 /** The steps of a request whose time is taken. */
-export type Step = 'identify' | 'decide' | 'rewrite' | 'audit' | 'upstream' | 'total'
+export type Step = 'identify' | 'decide' | 'rewrite' | 'wait' | 'audit' | 'upstream' | 'total'
 
 /** What is asked of the parts at scrape time. */
 export interface Observed {
-  audit(): { readonly open: boolean; readonly queued: number; readonly records: number }
-  policy(): { readonly digest: string; readonly rules: number }
+  audit(): {
+    readonly open: boolean
+    readonly queued: number
+    readonly records: number
+    readonly checkpoints: {
+      readonly signed: boolean
+      readonly failing: boolean
+      readonly copyFailing: boolean
+      /** When the newest one was made, in Unix seconds. */
+      readonly last: number | null
+    } | null
+  }
+  /** `rejected`: do the files hold one that was refused? */
+  policy(): { readonly digest: string; readonly rules: number; readonly rejected: boolean }
+  quota(): { readonly waiting: number; readonly people: number }
   issuers(): readonly { readonly issuer: string; readonly keyAge: number | null }[]
 }
 
@@ -14,6 +27,7 @@ export interface Observed {
 export interface Metrics {
   request(labels: { cluster: string; endpoint: string; decision: 'allow' | 'deny'; reason: string }): void
   step(step: Step, seconds: number): void
+  policyReload(result: 'loaded' | 'rejected'): void
   /** The text exposition, and its content type. */
   expose(): Promise<{ readonly contentType: string; readonly text: string }>
 }
@@ -38,10 +52,18 @@ export function createMetrics(observed: Observed): Metrics {
     buckets,
     registers,
   })
+  const reloads = new Counter({
+    name: 'bailiwick_policy_reloads_total',
+    help: 'Policies that came into force, or were refused, while the gateway ran.',
+    labelNames: ['result'],
+    registers,
+  })
+  for (const result of ['loaded', 'rejected']) reloads.inc({ result }, 0)
   observe(registry, observed)
   return {
     request: (labels) => requests.inc(labels),
     step: (step, seconds) => steps.observe({ step }, seconds),
+    policyReload: (result) => reloads.inc({ result }),
     expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   }
 }
@@ -56,7 +78,33 @@ function observe(registry: Registry, observed: Observed): void {
   )
   gauge('bailiwick_audit_queue', 'Audit records waiting to become durable.', () => observed.audit().queued)
   gauge('bailiwick_audit_records', 'Audit records made durable since start.', () => observed.audit().records)
+  const checkpoints = () => observed.audit().checkpoints
+  gauge('bailiwick_audit_checkpoints_signed', '1 where audit checkpoints are signed, else 0.', () =>
+    Number(checkpoints()?.signed === true),
+  )
+  gauge('bailiwick_audit_checkpoint_failing', '1 while no audit checkpoint can be made, else 0.', () =>
+    Number(checkpoints()?.failing === true),
+  )
+  gauge(
+    'bailiwick_audit_checkpoint_copy_failing',
+    '1 while audit checkpoints do not get to their second place, else 0.',
+    () => Number(checkpoints()?.copyFailing === true),
+  )
+  gauge(
+    'bailiwick_audit_checkpoint_timestamp_seconds',
+    'When the newest audit checkpoint was made; 0 before the first.',
+    () => checkpoints()?.last ?? 0,
+  )
+  gauge(
+    'bailiwick_waiting_requests',
+    'Requests that wait for an earlier one of the same person to end.',
+    () => observed.quota().waiting,
+  )
+  gauge('bailiwick_counted_people', 'People whose requests are counted at the moment.', () => observed.quota().people)
   gauge('bailiwick_policy_rules', 'Rules of the policy in force.', () => observed.policy().rules)
+  gauge('bailiwick_policy_rejected', '1 while the files hold a policy that was refused, else 0.', () =>
+    Number(observed.policy().rejected),
+  )
   const policy: Gauge<'digest'> = new Gauge({
     name: 'bailiwick_policy_info',
     help: 'Always 1; the label digest names the policy in force.',

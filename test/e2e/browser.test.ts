@@ -1,6 +1,7 @@
 // The pages in a real Chromium, before the real provider: what only a browser decides (cookies, CSP, Fetch Metadata).
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { findChromium, noChromium, startChromium } from '../support/chromium.ts'
 import { startLoginWorld } from '../support/login-world.ts'
@@ -52,8 +53,47 @@ describe('in Chromium', { skip: program === null && noChromium }, () => {
       text,
       /curl -H "Authorization: Bearer \$TOKEN" 'http:\/\/127\.0\.0\.1:\d+\/clusters\/east\/api\/v1\/query\?query=up'/,
     )
-    assert.equal(await page.getByRole('table').count(), 2)
+    assert.equal(await page.getByRole('table').count(), 3)
     assert.deepEqual(complaints, [])
+  })
+  it('what the page says is what the API says', async () => {
+    await logIn()
+    const text = await page.getByRole('main').innerText()
+    const [answer] = await Promise.all([
+      page.waitForResponse((answer) => answer.url().endsWith('/api/bailiwick/v1/access')),
+      page.getByRole('link', { name: 'the same as JSON' }).click(),
+    ])
+    assert.equal(answer.status(), 200)
+    const { data } = JSON.parse(await answer.text())
+    assert.equal(data.identity.via, 'session')
+    assert.ok(text.includes(data.policy))
+    for (const { name, actions } of data.clusters) {
+      const table = new RegExp(`Cluster ${name}\\n[^]*?(?=Cluster|How much)`).exec(text)?.[0] ?? ''
+      for (const { actions: some, scope, because } of actions) {
+        assert.ok(table.includes(some.join(', ')), table)
+        assert.ok(table.includes(scope.text), table)
+        for (const rule of because) assert.ok(table.includes(rule), table)
+      }
+    }
+    for (const [name, limit] of Object.entries<{ text: string }>(data.limits)) {
+      assert.match(text, new RegExp(`${name}: [^\\n]*\\s${limit.text}\\s`))
+    }
+  })
+  it('the matchers of a view of calls are a click away', async () => {
+    const rules = fileURLToPath(new URL('../support/both-views.csv', import.meta.url))
+    await world.restart((config) => ({ ...config, policy: { ...config.policy, rules: [rules] } }))
+    try {
+      await logIn()
+      const table = page.getByRole('table', { name: 'Cluster east' })
+      assert.match(await table.innerText(), /Own samples of emojivoto\s+What others report about calling emojivoto/)
+      assert.doesNotMatch(await table.innerText(), /dst_namespace/)
+      await table.getByText('As matchers').click()
+      assert.match(await table.innerText(), /namespace: emojivoto; or dst_namespace: emojivoto; /)
+      assert.match(await table.innerText(), /both-views\.csv:1, until 2126-11-20 18:00:00 UTC\s+For a time: a century/)
+      assert.deepEqual(complaints, [])
+    } finally {
+      await world.restart()
+    }
   })
   it('the browser takes the cookies, keeps them from scripts, and knows no more of them after the login', async () => {
     await logIn()

@@ -197,7 +197,7 @@ function asksAt(at: string, within: string, step: string): readonly Ask[] {
     `query_range | query=up | ${within} | step=1m | stats=all | timeout=20s`,
     `query_range | query=up | ${within} | step=0`,
     `query_range | query=up | start=${end.slice(4)} | end=${start.slice(6)} | step=60`,
-    `query_range | query=up | start=0 | ${end} | step=1`,
+    `query_range | query=up | start=1000000000 | ${end} | step=1`,
     ...matches.flatMap((match) => [`series | ${match} | ${within}`, `labels | ${match} | ${within}`]),
     ...spans.flatMap((span) => [`series | match[]=up | match[]=nothing | ${span}`, `labels | ${span}`]),
     `series | ${matches.join(' | ')} | ${within}`,
@@ -233,7 +233,7 @@ const searchesAt = (within: string): readonly Ask[] =>
 
 const is = (label: string, value: string): Match => ({ label, op: '=', value })
 const like = (label: string, value: string): Match => ({ label, op: '=~', value })
-const always = { start: -(2n ** 62n), end: 2n ** 62n } as const
+const always = { start: -(2n ** 55n), end: 2n ** 55n } as const
 
 const readOf = (name: string, queries: readonly ReadQuery[], streamed = false): Ask =>
   ask(

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parse, stringify } from 'yaml'
 import { gatewayConfig } from '../../demo/parts/gateway-config.ts'
+import { generous } from './generous.ts'
 import { audience, startStubIssuer } from './issuer.ts'
 import { readRecords } from './world.ts'
 import type { AuditLine } from './world.ts'
@@ -77,7 +78,9 @@ export async function startGatewayProcess(clusters: readonly ProcessCluster[]): 
 
 function configText(clusters: readonly ProcessCluster[], issuer: string, auditDir: string): string {
   const urls = Object.fromEntries(clusters.map(({ name, url }) => [name, url]))
-  const settings: unknown = parse(gatewayConfig({ port: 0, adminPort: 0, clusters: urls, issuer, audience, auditDir }))
+  const settings: unknown = parse(
+    gatewayConfig({ port: 0, adminPort: 0, clusters: urls, issuer, audience, auditDir, rules: [generous] }),
+  )
   const bent = clusters.map(({ name, url, timeout, notices }) => ({
     name,
     prometheus: { url, ...(timeout === undefined ? {} : { timeout }) },

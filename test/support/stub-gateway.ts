@@ -25,6 +25,8 @@ export interface StubGateway {
   connections(): Promise<number>
   token(groups?: readonly string[], subject?: string): Promise<string>
   records(): Promise<readonly AuditLine[]>
+  /** Takes in what the policy's files say now. */
+  reload(): Promise<unknown>
   stop(): Promise<void>
 }
 
@@ -75,6 +77,7 @@ export async function startStubGateway(
       }),
     token: (groups = ['team-emojivoto'], subject = 'alice') => issuer.sign({ groups, sub: subject }),
     records: () => readRecords(auditDir),
+    reload: () => app.value.reload(),
     async stop() {
       await app.value.stop()
       await issuer.stop()

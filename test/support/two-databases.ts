@@ -24,6 +24,7 @@ import { endpoints } from '../../src/prometheus/endpoints.ts'
 import type { UpstreamPath } from '../../src/prometheus/endpoints.ts'
 import { bytesField, numberField, textField } from '../../src/prometheus/protobuf.ts'
 import { packSnappy } from '../../src/prometheus/snappy.ts'
+import { generous } from './generous.ts'
 import { audience, startStubIssuer } from './issuer.ts'
 import { window } from './world.ts'
 
@@ -81,7 +82,7 @@ export async function startGateway(prometheus: string): Promise<Gateway> {
   const rules = join(scratch, 'more.csv')
   await writeFile(rules, moreRules)
   const places = { port: 0, adminPort: 0, clusters: { east: prometheus }, auditDir: join(scratch, 'audit') }
-  await writeFile(file, gatewayConfig({ ...places, issuer: issuer.issuer, audience }))
+  await writeFile(file, gatewayConfig({ ...places, issuer: issuer.issuer, audience, rules: [generous] }))
   const config = loadConfig(file)
   if (!config.ok) throw new Error(config.error.join('\n'))
   const policy = { ...config.value.policy, rules: [...config.value.policy.rules, rules] }

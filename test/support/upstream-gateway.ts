@@ -7,6 +7,7 @@ import { gatewayConfig } from '../../demo/parts/gateway-config.ts'
 import { startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import { generous } from './generous.ts'
 import { audience, startStubIssuer } from './issuer.ts'
 
 /** A gateway whose clusters are set as a configuration file sets them. */
@@ -27,7 +28,7 @@ export async function startUpstreamGateway(clusters: Readonly<Record<string, obj
   const scratch = await mkdtemp(join(tmpdir(), 'bailiwick-upstreams-'))
   const auditDir = join(scratch, 'audit')
   const places = { port: 0, adminPort: 0, auditDir, clusters: {}, issuer: issuer.issuer, audience }
-  const settings: unknown = parse(gatewayConfig({ ...places, level: 'warn' }))
+  const settings: unknown = parse(gatewayConfig({ ...places, level: 'warn', rules: [generous] }))
   const list = Object.entries(clusters).map(([name, prometheus]) => ({ name, prometheus }))
   const file = join(scratch, 'bailiwick.yaml')
   await writeFile(file, stringify({ ...Object(settings), clusters: list }))

@@ -19,6 +19,7 @@ import { startApp } from '../../src/app.ts'
 import type { App } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import { generous } from './generous.ts'
 
 /** The window of the tests' history: 01:00 to 04:00 UTC, with the nightly report at 03:00. */
 export const window = {
@@ -132,6 +133,7 @@ export async function startWorld(options: { auditDir?: string; live?: boolean; c
       audience,
       auditDir,
       clockTolerance: '1s',
+      rules: [generous],
       level: 'debug',
     }),
   )

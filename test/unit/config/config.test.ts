@@ -247,7 +247,12 @@ describe('what is read', () => {
       login: null,
       datasources: [],
       mesh: null,
-      policy: { model: join(scratch, 'model.conf'), rules: [join(scratch, 'policy.csv')], profile: 'linkerd' },
+      policy: {
+        model: join(scratch, 'model.conf'),
+        rules: [join(scratch, 'policy.csv')],
+        profile: 'linkerd',
+        reload: 30_000,
+      },
       audit: { directory: join(scratch, 'audit') },
       log: { level: 'info' },
       shutdown: { grace: 25_000 },

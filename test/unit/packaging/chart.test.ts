@@ -391,17 +391,19 @@ describe('the templates', () => {
     }
     assert.deepEqual(one(everything, 'Secret').stringData, everything.secret.files)
   })
-  it('make a new pod of a change in configuration, policy or Secret', () => {
-    const sums = (given: unknown): unknown =>
-      Object.entries(podOf(given).metadata.annotations).filter(([name]) => name.startsWith('checksum/'))
+  it('make a new pod of a change in configuration or Secret, and none of one in the policy, which is followed', () => {
+    const sums = (given: unknown): string =>
+      JSON.stringify(Object.entries(podOf(given).metadata.annotations).filter(([name]) => name.startsWith('checksum/')))
     const changes = [
       {},
       { config: { log: { level: 'debug' } } },
-      { policy: { 'policy.csv': '' } },
       { secret: { files: { a: 'b' } } },
       { secret: { files: { a: 'c' } } },
     ]
-    assert.equal(new Set(changes.map((given) => JSON.stringify(sums(given)))).size, changes.length)
+    assert.equal(new Set(changes.map(sums)).size, changes.length)
+    assert.deepEqual(podOf({ policy: { 'policy.csv': 'p, group:a, *, query, *, allow' } }), podOf({}))
+    // A file mounted by itself would never change in the pod.
+    assert.ok(!templates['deployment.yaml']?.includes('subPath'))
   })
   it('call the pods one host only where no two of them can have the volume', () => {
     assert.equal(podOf({}).spec.hostname, 'bailiwick')

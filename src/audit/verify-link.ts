@@ -1,0 +1,123 @@
+import type { Files } from './files.ts'
+import { LineSource, type ReadableFile } from './read-segments.ts'
+import { recordIn } from './verify-line.ts'
+import type { Damage, DamageKind, Remarks } from './verify-report.ts'
+import type { SegmentEnd } from './verify-segment.ts'
+
+type Fields = Partial<Record<string, unknown>>
+
+/** The first record of a segment as it stands, whether its chain is right or not; empty where there is none. */
+export async function firstRecord(files: Files, readable: ReadableFile): Promise<Fields> {
+  const lines = await LineSource.open(files, readable)
+  try {
+    const line = await lines.next()
+    return line?.form === 'whole' ? recordIn(line) : {}
+  } finally {
+    await lines.close()
+  }
+}
+
+/** What a segment's first record is checked against. */
+export interface LinkParts {
+  readonly files: Files
+  readonly readable: ReadableFile
+  readonly all: readonly ReadableFile[]
+  readonly log: string
+  /** The segment before, as far as it holds a record. */
+  readonly before: SegmentEnd | null
+  /** May segments before the first one be missing? */
+  readonly partial: boolean
+  readonly remarks: Remarks
+}
+
+const bootIn = (file: string): string => /^audit-\d{8}T\d{9}Z-(.+)\.ndjson$/.exec(file)?.[1] ?? ''
+
+/** Does a segment follow the one before it, as its first record says? */
+export async function checkLink(opened: Fields, parts: LinkParts): Promise<Damage | null> {
+  const { readable, log, before } = parts
+  const damage = (kind: DamageKind, sentence: string, seq = opened['seq'], file = readable.file, line = 1): Damage => ({
+    ...{ kind, file, line, sentence },
+    seq: typeof seq === 'number' ? seq : null,
+  })
+  if (opened['log'] !== log) return damage('inserted', `this segment is of another log, ${String(opened['log'])}`)
+  const named = await checkName(opened, parts)
+  if (named !== null) return damage(...named)
+  if (before !== null && Number(opened['seq']) <= before.seq && previousOf(opened).file !== before.file) {
+    return damage('inserted', `this segment's numbers have been used already, up to ${before.seq}`)
+  }
+  if (opened['previous'] === null) {
+    return before === null
+      ? null
+      : damage('forked', `it says that no segment stands before it, but ${before.file} does`)
+  }
+  const previous = previousOf(opened)
+  if (before === null || previous.file !== before.file) {
+    if (parts.all.some(({ file }) => file === previous.file)) {
+      return damage('reordered', `it follows ${previous.file}, which stands elsewhere`)
+    }
+    if (before === null && parts.partial) return null
+    return damage('gap', `the segment before it, ${previous.file}, is missing`)
+  }
+  const joined = checkJoint(previous, before)
+  return joined === null
+    ? null
+    : damage(joined.kind, joined.sentence, joined.seq, before.file, before.lines + joined.at)
+}
+
+async function checkName(opened: Fields, { files, readable, all }: LinkParts): Promise<[DamageKind, string] | null> {
+  const boot = String(opened['boot'])
+  if (bootIn(readable.file) === boot) return null
+  const home = all.find(({ file }) => bootIn(file) === boot)
+  const isThere = home !== undefined && (await firstRecord(files, home))['boot'] === boot
+  const where = home === undefined ? 'another file' : home.file
+  return [isThere ? 'inserted' : 'reordered', `what is in it belongs into ${where}`]
+}
+
+interface Previous {
+  readonly file: unknown
+  readonly found: unknown
+  readonly seq: number
+  readonly chain: unknown
+  readonly tail: Fields
+}
+
+function previousOf({ previous }: Fields): Previous {
+  const { file, found, seq, chain, tail }: Fields = Object(previous)
+  return { file, found, seq: Number(seq), chain, tail: Object(tail) }
+}
+
+interface Joint {
+  readonly kind: DamageKind
+  readonly sentence: string
+  readonly seq: number
+  /** Counted from the last line. */
+  readonly at: number
+}
+
+/** Is the end of the segment before as the next one found it? */
+function checkJoint({ found, seq, chain, tail }: Previous, before: SegmentEnd): Joint | null {
+  const joint = (kind: DamageKind, sentence: string, at: number, first = seq + 1): Joint => {
+    return { kind, sentence, seq: first, at }
+  }
+  if (seq > before.seq) {
+    return joint('truncated', `the next segment found record ${seq} at the end of this one`, 1, before.seq + 1)
+  }
+  // A segment that was given up may hold records that nobody was told are kept.
+  if (seq < before.seq && found !== 'abandoned') {
+    return joint('inserted', `the next segment found record ${seq} at the end of this one`, seq - before.seq + 1)
+  }
+  if (before.watched !== chain) {
+    return joint('forked', `the next segment found another record ${seq} at the end of this one`, 0, seq)
+  }
+  if (found === 'abandoned') return null
+  if (found === 'torn' && before.tail === null) {
+    return joint('truncated', 'the torn tail that the next segment found is missing', 1)
+  }
+  if (found !== 'torn' && before.tail !== null) {
+    return joint('inserted', 'the next segment found no torn tail here', 1)
+  }
+  if (before.tail !== null && (before.tail.bytes !== tail['bytes'] || before.tail.sha256 !== tail['sha256'])) {
+    return joint('edited', 'the torn tail is not the one that the next segment found', 1)
+  }
+  return null
+}

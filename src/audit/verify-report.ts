@@ -1,0 +1,64 @@
+/** What can be wrong with a log. */
+export type DamageKind =
+  | 'edited'
+  | 'deleted'
+  | 'inserted'
+  | 'reordered'
+  | 'truncated'
+  | 'forked'
+  | 'gap'
+  | 'key not valid then'
+  | 'idle checkpoint missing'
+
+/** The first thing that is wrong with a log. */
+export interface Damage {
+  readonly kind: DamageKind
+  readonly file: string
+  /** Number of the line in it, from 1; one behind the last line where something is missing there. */
+  readonly line: number
+  /** Number of the record, where it is known. */
+  readonly seq: number | null
+  readonly sentence: string
+}
+
+/** Something that an auditor should know, and that is no damage. */
+export interface Remark {
+  readonly file: string
+  readonly sentence: string
+}
+
+/** What was looked at, and what came of it. */
+export interface VerifyReport {
+  readonly damage: Damage | null
+  readonly remarks: readonly Remark[]
+  readonly log: string | null
+  readonly segments: number
+  readonly records: number
+  readonly checkpoints: number
+  /** Ids of the keys whose signatures were checked and are good. */
+  readonly signedBy: readonly string[]
+  /** The newest checkpoint that fits. */
+  readonly last: { readonly number: number; readonly time: string; readonly hash: string } | null
+  /** Records behind it: no signature covers them yet. */
+  readonly uncovered: number
+  /** What these files cannot show. */
+  readonly unknown: readonly string[]
+}
+
+// A log in trouble may have a remark for each of its days: some of them say it all.
+const mostRemarks = 200
+
+/** Gathers remarks, not without end. */
+export class Remarks {
+  readonly #list: Remark[] = []
+  #more = 0
+
+  add(file: string, sentence: string): void {
+    if (this.#list.length < mostRemarks) this.#list.push({ file, sentence })
+    else this.#more++
+  }
+
+  list(): readonly Remark[] {
+    return this.#more === 0 ? this.#list : [...this.#list, { file: '', sentence: `and ${this.#more} more remarks` }]
+  }
+}
