@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash as digest } from 'node:crypto'
 import type { Identity } from './identity.ts'
 import { maxRemembered } from './limits.ts'
 
@@ -18,7 +18,7 @@ export interface RememberedTokens {
 }
 
 /** SHA-256 of a credential in hex. */
-export const hashOf = (credential: string): string => createHash('sha256').update(credential).digest('hex')
+export const hashOf = (credential: string): string => digest('sha256', credential)
 
 /** As much of the hash as the record shows: enough to recognise a token, too little to find one. */
 export const shortHash = (hash: string): string => hash.slice(0, 16)
@@ -50,6 +50,7 @@ export function rememberTokens(clock: () => number): RememberedTokens {
       if (before !== undefined) forget(hash, before)
       entries.set(hash, entry)
       weight += weightOf(entry)
+      if (weight <= maxRemembered) return
       for (const [oldest, old] of entries) {
         if (weight <= maxRemembered) break
         forget(oldest, old)

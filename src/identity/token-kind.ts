@@ -33,7 +33,9 @@ export function wrongKind(
     return `the token's header typ is not one of ${tokenTypes.join(', ')}`
   }
   if (['refresh', 'offline', 'logout'].includes(claimed)) return 'a refresh or logout token does not say who is asking'
-  const isIdToken = type !== 'at+jwt' && (claimed === 'id' || idTokenClaims.some((claim) => claim in payload))
+  // Keycloak before 25 puts a nonce into its access tokens as well.
+  const isAccessToken = type === 'at+jwt' || claimed === 'bearer'
+  const isIdToken = !isAccessToken && (claimed === 'id' || idTokenClaims.some((claim) => claim in payload))
   return isIdToken && !acceptIdTokens ? 'this is an ID token: send the access token' : null
 }
 
