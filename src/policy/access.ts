@@ -1,5 +1,5 @@
 import type { Identity } from '../identity/identity.ts'
-import { explainDecision } from './explain.ts'
+import { explainLimits } from './explain.ts'
 import type { ExplainedLimit } from './explain.ts'
 import { covers, matches } from './patterns.ts'
 import type { Basis, Decision, Policy } from './policy.ts'
@@ -60,12 +60,12 @@ export function accessOf(policy: Policy, identity: Identity, clusters: readonly 
   const all = clusters.map((name) => ({ name, rights: rightsOn(policy, identity, name, now) }))
   const mine = all.filter(({ rights }) => rights.some(isGranted))
   const rights = mine.flatMap((cluster) => cluster.rights)
-  const somebody = { identity, subjects: subjectsOf(identity) }
+  // They are the same on every cluster, for every action.
+  const { limits } = policy.decide(identity, '', 'query')
   return {
     policy: policy.digest,
     clusters: mine,
-    // Limits are the same on every cluster, for every action.
-    limits: explainDecision(policy, somebody, { cluster: '', action: 'query', at: now }).limits,
+    limits: explainLimits(policy.parsed, subjectsOf(identity), limits),
     basis: {
       scope: { kind: 'nothing' },
       because: [...new Set(rights.flatMap(({ because }) => because))],

@@ -129,7 +129,8 @@ export const lineOf = ({ rule, ways }: Held): Line => ({ at: rule.at, row: print
 export const whyNot = ({ from, until }: Rule, at: number): string =>
   from !== null && at < from ? `begins at ${printMoment(from)}` : `ended at ${printMoment(until ?? at)}`
 
-function explainLimits(
+/** Which rows say the limits of somebody. */
+export function explainLimits(
   { limits, rolesOf }: ParsedPolicy,
   subjects: readonly string[],
   inForce: QueryLimits,

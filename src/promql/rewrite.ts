@@ -16,7 +16,7 @@ export { drawError } from './error.ts'
 export type { PromqlError, Reason } from './error.ts'
 export { defaultLimits } from './limits.ts'
 export type { Limits } from './limits.ts'
-export type { Alternative, Exclusion, Family, Scope } from './scope.ts'
+export type { Alternative, Family, Scope } from './scope.ts'
 
 /**
  * What a selector of the user asked for, for the record. A value may hold bytes that are not UTF-8; each of them stands
