@@ -6,13 +6,14 @@ import { announcing } from './app/announce.ts'
 import { openBrowser } from './app/browser.ts'
 import { checkpointNumbers, tellChange, tellStart } from './app/checkpoints.ts'
 import { mergeLoaded, reportsOf, stateOf } from './app/policy.ts'
+import { close, listen, urlOf } from './app/servers.ts'
 import { openSources } from './app/sources.ts'
 import type { Mesh } from './app/sources.ts'
 import { readCheckpointOptions } from './audit/checkpointer.ts'
 import { openAuditLog } from './audit/log.ts'
 import type { AuditLog } from './audit/log.ts'
 import type { AuditEntry } from './audit/record.ts'
-import type { Address, Config } from './config/config.ts'
+import type { Config } from './config/config.ts'
 import { trustedProxies } from './gateway/client-address.ts'
 import { createGateway } from './gateway/gateway.ts'
 import type { Handler } from './gateway/gateway.ts'
@@ -149,8 +150,7 @@ function buildParts(config: Config, first: Policy, log: Logger): Parts {
     quota: () => quota.state(),
     audit() {
       const { state, queued, records, checkpoints } = audit.status()
-      const more = checkpoints === undefined ? null : checkpointNumbers(checkpoints)
-      return { open: state === 'open', queued, records, checkpoints: more }
+      return { open: state === 'open', queued, records, checkpoints: checkpointNumbers(checkpoints ?? null) }
     },
     policy() {
       const { digest, rules } = policy.current()
@@ -173,10 +173,7 @@ function buildParts(config: Config, first: Policy, log: Logger): Parts {
 /** The audit log, in which the record of a policy stands before all of that policy's decisions. */
 function openRecord({ audit: { directory: dir, checkpoints: settings } }: Config, operational: Logger) {
   tellStart(settings, operational)
-  const told = (): void => {
-    const { checkpoints } = log.status()
-    if (checkpoints !== undefined) tellChange(checkpoints, operational)
-  }
+  const told = (): void => tellChange(log.status().checkpoints ?? null, operational)
   const checkpoints = readCheckpointOptions(settings)
   const log = openAuditLog({ dir, clock: () => new Date(), newId: randomUUID, checkpoints, told })
   const { append, announce } = announcing((entry: AuditEntry) => log.append(entry), mergeLoaded)
@@ -259,32 +256,4 @@ function createAdmin({ audit, metrics, ...parts }: Parts, state: { readonly stop
     response.set('content-type', contentType).send(text)
   })
   return app
-}
-
-async function listen(server: Server, { host, port }: Address): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<undefined>()
-  server.once('error', reject)
-  server.listen({ host, port }, () => resolve(undefined))
-  await promise
-  server.off('error', reject)
-}
-
-/** Waits until every connection is closed; those still busy after `grace` milliseconds are cut. */
-async function close(server: Server, grace: number): Promise<void> {
-  if (!server.listening) return
-  const { promise, resolve } = Promise.withResolvers<undefined>()
-  server.close(() => resolve(undefined))
-  // A connection whose answer ends now would else be kept for the next request.
-  const idle = setInterval(() => server.closeIdleConnections(), 50)
-  const cut = setTimeout(() => server.closeAllConnections(), grace)
-  await promise
-  clearInterval(idle)
-  clearTimeout(cut)
-}
-
-function urlOf(server: Server): string {
-  const address = server.address()
-  if (address === null || typeof address === 'string') return ''
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-  return `http://${host}:${address.port}`
 }

@@ -31,7 +31,9 @@ export function tellStart(
 }
 
 /** Says that checkpoints fail, or are made again. */
-export function tellChange({ failure, problems, copy }: Checkpoints, log: Logger): void {
+export function tellChange(status: Checkpoints | null, log: Logger): void {
+  if (status === null) return
+  const { failure, problems, copy } = status
   if (problems.length > 0)
     log.error({ problems }, 'the audit log of an earlier start is damaged: bailiwick audit verify')
   const copyFailure = copy?.failure ?? null
@@ -42,7 +44,8 @@ export function tellChange({ failure, problems, copy }: Checkpoints, log: Logger
 }
 
 /** For the metrics. */
-export function checkpointNumbers(status: Checkpoints & { readonly last: { readonly at: string } | null }) {
+export function checkpointNumbers(status: (Checkpoints & { readonly last: { readonly at: string } | null }) | null) {
+  if (status === null) return null
   const { signedBy, failure, copy, last } = status
   return {
     signed: signedBy !== null,

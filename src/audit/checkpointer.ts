@@ -33,9 +33,10 @@ export function readCheckpointOptions({
   readonly key: string | null
   readonly previousKey: string | null
 }): CheckpointOptions {
-  const read = (pem: string | null): SigningKey | null => (pem === null ? null : readSigningKey(pem))
-  return { ...rest, key: read(key), previousKey: read(previousKey) }
+  return { ...rest, key: readKey(key), previousKey: readKey(previousKey) }
 }
+
+const readKey = (pem: string | null): SigningKey | null => (pem === null ? null : readSigningKey(pem))
 
 /** What the operator can know about the checkpoints. */
 export interface CheckpointStatus {
@@ -211,8 +212,17 @@ export class Checkpointer {
     const since = made === null ? 0 : now.getTime() - made.time
     const number = made === null ? 0 : made.number + 1
     const facts = {
-      ...{ log, segment, size: tree.size, root: tree.root(), number, time: now.toISOString(), seq, chain, bytes },
-      ...{ previous: made?.hash ?? noCheckpoint, idle: options.idle },
+      log,
+      segment,
+      size: tree.size,
+      root: tree.root(),
+      number,
+      time: now.toISOString(),
+      seq,
+      chain,
+      bytes,
+      previous: made?.hash ?? noCheckpoint,
+      idle: options.idle,
       ...(since > idleLimit(options.idle) ? { late: since } : {}),
     }
     const { line, hash } = checkpointLine(facts, tree.roots, options.key)

@@ -36,7 +36,10 @@ const bootIn = (file: string): string => /^audit-\d{8}T\d{9}Z-(.+)\.ndjson$/.exe
 export async function checkLink(opened: Fields, parts: LinkParts): Promise<Damage | null> {
   const { readable, log, before } = parts
   const damage = (kind: DamageKind, sentence: string, seq = opened['seq'], file = readable.file, line = 1): Damage => ({
-    ...{ kind, file, line, sentence },
+    kind,
+    file,
+    line,
+    sentence,
     seq: typeof seq === 'number' ? seq : null,
   })
   if (opened['log'] !== log) return damage('inserted', `this segment is of another log, ${String(opened['log'])}`)
@@ -53,10 +56,10 @@ export async function checkLink(opened: Fields, parts: LinkParts): Promise<Damag
   const previous = previousOf(opened)
   if (before === null || previous.file !== before.file) {
     if (parts.all.some(({ file }) => file === previous.file)) {
-      return damage('reordered', `it follows ${previous.file}, which stands elsewhere`)
+      return damage('reordered', `it follows ${String(previous.file)}, which stands elsewhere`)
     }
     if (before === null && parts.partial) return null
-    return damage('gap', `the segment before it, ${previous.file}, is missing`)
+    return damage('gap', `the segment before it, ${String(previous.file)}, is missing`)
   }
   const joined = checkJoint(previous, before)
   return joined === null

@@ -91,7 +91,11 @@ export class SegmentCheck {
     if (chain === null) {
       const ahead = await lines.ahead(lookAhead)
       const { kind, sentence } = diagnose({
-        ...{ line: raw, before: this.#before, previous: this.#chain, expected: this.#seq + 1, ahead },
+        line: raw,
+        before: this.#before,
+        previous: this.#chain,
+        expected: this.#seq + 1,
+        ahead,
       })
       return this.#damage(kind, this.#tree.size + 1, sentence, recordIn(raw)['seq'])
     }
@@ -213,8 +217,15 @@ export class SegmentCheck {
     }
     this.#parts.progress(readable.size - this.#told)
     return {
-      ...{ file: readable.file, lines: this.#tree.size, seq: this.#seq, chain: this.#chain, sealed: this.#sealed },
-      ...{ announced: this.#announced, covered: this.#covered, tail, watched: this.#watched },
+      file: readable.file,
+      lines: this.#tree.size,
+      seq: this.#seq,
+      chain: this.#chain,
+      sealed: this.#sealed,
+      announced: this.#announced,
+      covered: this.#covered,
+      tail,
+      watched: this.#watched,
     }
   }
 

@@ -70,7 +70,12 @@ class Verifier {
       found.copy === null
         ? null
         : new CheckpointStream({
-            ...{ files, readables: [found.copy], keys: this.#copyKeys, remarks, copy: true, partial },
+            files,
+            readables: [found.copy],
+            keys: this.#copyKeys,
+            remarks,
+            copy: true,
+            partial,
           })
   }
 
@@ -114,17 +119,25 @@ class Verifier {
     const opened = await firstRecord(this.#files, readable)
     if (this.#log === '' && typeof opened['log'] === 'string') this.#log = opened['log']
     const next = this.#segments[index + 1]
-    const { previous }: { previous?: unknown } = next === undefined ? {} : await firstRecord(this.#files, next)
-    const { seq: watch }: { seq?: unknown } = Object(previous)
+    const watch = await this.#watchedBy(index + 1)
     const { partial } = this.#options
     const before = this.#before
     const check = new SegmentCheck({
-      ...{ files: this.#files, readable, streams: this.#streams, log: this.#log, isLast: next === undefined },
+      files: this.#files,
+      readable,
+      streams: this.#streams,
+      log: this.#log,
+      isLast: next === undefined,
       firstSeq: before === null ? firstSeq(opened, partial) : before.seq + 1,
-      watch: typeof watch === 'number' ? watch : null,
+      watch,
       link: (record) =>
         checkLink(record, {
-          ...{ files: this.#files, readable, all: this.#segments, log: this.#log, before, partial },
+          files: this.#files,
+          readable,
+          all: this.#segments,
+          log: this.#log,
+          before,
+          partial,
           remarks: this.#remarks,
         }),
       progress: (bytes) => {
@@ -141,6 +154,17 @@ class Verifier {
     }
     this.#tellTail(end)
     this.#before = end
+    return null
+  }
+
+  /** The number of the record that the next segment with a first record says was the last one here. */
+  async #watchedBy(from: number): Promise<number | null> {
+    for (const readable of this.#segments.slice(from)) {
+      const { kind, previous } = await firstRecord(this.#files, readable)
+      if (kind === undefined) continue
+      const { seq }: { seq?: unknown } = Object(previous)
+      return typeof seq === 'number' ? seq : null
+    }
     return null
   }
 
@@ -217,9 +241,21 @@ class Verifier {
         : []),
     ]
     return {
-      ...{ damage, remarks: this.#remarks.list(), log: this.#log === '' ? null : this.#log, signedBy: good },
-      ...{ segments: this.#segments.length, records: this.#records, checkpoints: this.#local.count },
-      last: last === null ? null : { number: last.number, time: last.time, hash: last.hash },
+      damage,
+      remarks: this.#remarks.list(),
+      log: this.#log === '' ? null : this.#log,
+      signedBy: good,
+      segments: this.#segments.length,
+      records: this.#records,
+      checkpoints: this.#local.count,
+      last:
+        last === null
+          ? null
+          : {
+              number: last.number,
+              time: last.time,
+              hash: last.hash,
+            },
       uncovered: end === null ? 0 : end.lines - end.covered,
       unknown,
     }

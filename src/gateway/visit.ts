@@ -22,6 +22,8 @@ export interface Visit {
   readonly gone: AbortController
   /** The client's address by the word of a trusted proxy; null where there is none. */
   readonly client: string | null
+  /** Digest of the policy in force when the request came, for what is refused before it is decided by one. */
+  readonly inForce: string
   /** Path without the query string, as it came. */
   readonly path: string
   readonly urlQuery: string
@@ -37,11 +39,12 @@ interface VisitParts {
   readonly newId: () => string
   readonly clock: () => Date
   readonly trusted: BlockList
+  readonly policy: () => { readonly digest: string }
 }
 
 /** Splits the request target. What comes behind a `#` would never be sent by a real client; it stays in the path. */
 export function beginVisit(
-  { newId, clock, trusted }: VisitParts,
+  { newId, clock, trusted, policy }: VisitParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): Visit {
@@ -59,6 +62,7 @@ export function beginVisit(
     response,
     gone,
     client: clientAddress(request, trusted),
+    inForce: policy().digest,
     path: mark < 0 ? target : target.slice(0, mark),
     urlQuery: mark < 0 ? '' : target.slice(mark + 1),
     cluster: null,
@@ -149,7 +153,7 @@ export function decisionEntry(
     because: decision?.because ?? [],
     ...(decision === null || decision.reasons.length === 0 ? {} : { reasons: decision.reasons }),
     scope: decision === null ? '' : describeScope(decision.scope),
-    policy: decision?.policy ?? null,
+    policy: decision?.policy ?? visit.inForce,
     ...('allowed' in outcome
       ? {
           decision: 'allow',

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { newEnforcer, newModelFromString } from 'casbin'
 import type { Enforcer } from 'casbin'
 import { fail, ok } from '../result.ts'
@@ -104,6 +105,8 @@ export async function judge(
   const disagreements: string[] = []
   const most = Math.max(minQuestions, Math.min(maxQuestions, Math.floor(maxJudging / (parsed.rules.length + 1))))
   for (const rule of about ?? sample(always.rules, most)) {
+    // A question takes tens of milliseconds where there are many rules: requests go between.
+    await setImmediate()
     const differs = await judgeRule(rule, policy, casbin, profile)
     if (differs !== null) disagreements.push(`${rule.at}: Casbin and the index disagree: ${differs}`)
   }

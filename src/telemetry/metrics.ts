@@ -60,6 +60,7 @@ export function createMetrics(observed: Observed): Metrics {
   })
   for (const result of ['loaded', 'rejected']) reloads.inc({ result }, 0)
   observe(registry, observed)
+  observePolicy(registry, observed)
   return {
     request: (labels) => requests.inc(labels),
     step: (step, seconds) => steps.observe({ step }, seconds),
@@ -68,17 +69,43 @@ export function createMetrics(observed: Observed): Metrics {
   }
 }
 
-/** Gauges whose value is fetched when they are scraped. */
-function observe(registry: Registry, observed: Observed): void {
-  const gauge = (name: string, help: string, value: () => number): void => {
+/** Makes gauges whose value is fetched when they are scraped. */
+const gaugeIn =
+  (registry: Registry) =>
+  (name: string, help: string, value: () => number): void => {
     const made: Gauge = new Gauge({ name, help, registers: [registry], collect: () => made.set(value()) })
   }
+
+function observe(registry: Registry, observed: Observed): void {
+  const gauge = gaugeIn(registry)
   gauge('bailiwick_audit_open', '1 while audit records can be made durable, else 0 and nothing is answered.', () =>
     Number(observed.audit().open),
   )
   gauge('bailiwick_audit_queue', 'Audit records waiting to become durable.', () => observed.audit().queued)
   gauge('bailiwick_audit_records', 'Audit records made durable since start.', () => observed.audit().records)
-  const checkpoints = () => observed.audit().checkpoints
+  observeCheckpoints(gauge, () => observed.audit().checkpoints)
+  gauge(
+    'bailiwick_waiting_requests',
+    'Requests that wait for an earlier one of the same person to end.',
+    () => observed.quota().waiting,
+  )
+  gauge('bailiwick_counted_people', 'People whose requests are counted at the moment.', () => observed.quota().people)
+  const keyAge: Gauge<'issuer'> = new Gauge({
+    name: 'bailiwick_jwks_age_seconds',
+    help: "Seconds since an issuer's keys were last fetched; absent until they were.",
+    labelNames: ['issuer'],
+    registers: [registry],
+    collect() {
+      keyAge.reset()
+      for (const { issuer, keyAge: age } of observed.issuers()) if (age !== null) keyAge.set({ issuer }, age)
+    },
+  })
+}
+
+/** Adds a gauge. */
+type AddGauge = (name: string, help: string, value: () => number) => void
+
+function observeCheckpoints(gauge: AddGauge, checkpoints: () => ReturnType<Observed['audit']>['checkpoints']): void {
   gauge('bailiwick_audit_checkpoints_signed', '1 where audit checkpoints are signed, else 0.', () =>
     Number(checkpoints()?.signed === true),
   )
@@ -95,12 +122,10 @@ function observe(registry: Registry, observed: Observed): void {
     'When the newest audit checkpoint was made; 0 before the first.',
     () => checkpoints()?.last ?? 0,
   )
-  gauge(
-    'bailiwick_waiting_requests',
-    'Requests that wait for an earlier one of the same person to end.',
-    () => observed.quota().waiting,
-  )
-  gauge('bailiwick_counted_people', 'People whose requests are counted at the moment.', () => observed.quota().people)
+}
+
+function observePolicy(registry: Registry, observed: Observed): void {
+  const gauge = gaugeIn(registry)
   gauge('bailiwick_policy_rules', 'Rules of the policy in force.', () => observed.policy().rules)
   gauge('bailiwick_policy_rejected', '1 while the files hold a policy that was refused, else 0.', () =>
     Number(observed.policy().rejected),
@@ -113,16 +138,6 @@ function observe(registry: Registry, observed: Observed): void {
     collect() {
       policy.reset()
       policy.set({ digest: observed.policy().digest }, 1)
-    },
-  })
-  const keyAge: Gauge<'issuer'> = new Gauge({
-    name: 'bailiwick_jwks_age_seconds',
-    help: "Seconds since an issuer's keys were last fetched; absent until they were.",
-    labelNames: ['issuer'],
-    registers: [registry],
-    collect() {
-      keyAge.reset()
-      for (const { issuer, keyAge: age } of observed.issuers()) if (age !== null) keyAge.set({ issuer }, age)
     },
   })
 }

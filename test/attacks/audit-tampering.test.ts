@@ -448,9 +448,9 @@ describe('a chain that was made anew, without the key,', () => {
   })
   it('of a whole log that somebody else signed does not pass with the true key, and says without one what is not shown', async () => {
     const other = newKey()
-    const false_ = await logIn(scratch, `other-${randomUUID()}`, other)
-    assert.equal((await damaged(false_)).kind, 'key not valid then')
-    const { damage, unknown } = await check(false_, { keys: null })
+    const imposed = await logIn(scratch, `other-${randomUUID()}`, other)
+    assert.equal((await damaged(imposed)).kind, 'key not valid then')
+    const { damage, unknown } = await check(imposed, { keys: null })
     assert.equal(damage, null)
     assert.match(unknown.join('\n'), /whose the keys are/)
   })

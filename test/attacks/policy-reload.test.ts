@@ -390,6 +390,32 @@ describe('a grant that is taken away while the gateway runs', () => {
       await gateway.stop()
     }
   })
+  it('is gone for a request that still waits for its turn, and not for one that is under way', async () => {
+    const dir = newDir()
+    const files = { model: join(dir, 'model.conf'), rules: join(dir, 'policy.csv') }
+    writeFileSync(files.model, modelText)
+    writeFileSync(files.rules, `l, *, concurrent=1\n${granted}`)
+    const gateway = await startPolicyGateway(files)
+    try {
+      const token = await gateway.issuer.sign({ groups: ['team-booksapp'] })
+      const { promise: until, resolve: goOn } = Promise.withResolvers<undefined>()
+      gateway.hold(until)
+      const underWay = gateway.ask(token)
+      while (gateway.queries.length === 0) await turn()
+      const waiting = gateway.ask(token)
+      const metrics = async (): Promise<string> => (await fetch(`${gateway.app.adminUrl}/metrics`)).text()
+      while (!/^bailiwick_waiting_requests 1$/m.test(await metrics())) await turn()
+      writeFileSync(files.rules, withdrawn)
+      await gateway.app.reload()
+      goOn(undefined)
+      const [first, second] = [await underWay, await waiting]
+      assert.deepEqual([first.status, second.status], [200, 403])
+      assert.notEqual(first.policy, second.policy)
+      assert.equal(gateway.queries.length, 1)
+    } finally {
+      await gateway.stop()
+    }
+  })
   it('is gone from a browser session that stays open', async () => {
     const dir = newDir()
     const files = { model: join(dir, 'model.conf'), rules: [join(dir, 'policy.csv')] }

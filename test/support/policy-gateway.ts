@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -55,6 +56,8 @@ export interface PolicyGateway {
   readonly auditDir: string
   /** Every query that reached Prometheus. */
   readonly queries: readonly string[]
+  /** Prometheus answers only when this resolves. */
+  hold(until: Promise<unknown>): void
   /** A line of the operational log each. */
   readonly logged: readonly string[]
   ask(token: string, query?: string): Promise<Answered>
@@ -81,15 +84,18 @@ export async function startPolicyGateway(
   const auditDir = join(scratch, 'audit')
   const queries: string[] = []
   const logged: string[] = []
+  let held: Promise<unknown> = Promise.resolve()
+  async function answer(body: string, response: ServerResponse): Promise<void> {
+    const query = new URLSearchParams(body).get('query') ?? ''
+    queries.push(query)
+    await held
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ status: 'success', data: { resultType: 'string', result: [0, query] } }))
+  }
   const prometheus = createServer((request, response) => {
     let body = ''
     request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk))
-    request.on('end', () => {
-      const query = new URLSearchParams(body).get('query') ?? ''
-      queries.push(query)
-      response.setHeader('content-type', 'application/json')
-      response.end(JSON.stringify({ status: 'success', data: { resultType: 'string', result: [0, query] } }))
-    })
+    request.on('end', () => void answer(body, response))
   })
   const clusters = { stub: `http://127.0.0.1:${await listen(prometheus, 0)}` }
   const file = join(scratch, 'bailiwick.yaml')
@@ -106,6 +112,7 @@ export async function startPolicyGateway(
     issuer,
     auditDir,
     queries,
+    hold: (until) => void (held = until),
     logged,
     async ask(token, query = 'up') {
       const headers = { authorization: `Bearer ${token}` }

@@ -109,7 +109,8 @@ function timeText(ts: string, utc: boolean): string {
   if (utc || Number.isNaN(time.getTime())) return plain(ts)
   const minutes = -time.getTimezoneOffset()
   const local = new Date(time.getTime() + minutes * 60_000).toISOString().slice(0, -1)
-  const two = (count: number): string => String(count).padStart(2, '0')
   const size = Math.abs(minutes)
   return `${local}${minutes < 0 ? '-' : '+'}${two(Math.floor(size / 60))}:${two(size % 60)}`
 }
+
+const two = (count: number): string => String(count).padStart(2, '0')

@@ -35,8 +35,11 @@ Options:
     const keys = keyFile === undefined ? null : await readKeys(keyFile)
     if (keys?.ok === false) return unread(terminal, keys.error)
     const report = await verifyLog({
-      ...{ dir, keys: keys === null ? null : keys.value, copy: given.option('checkpoints') ?? null },
-      ...{ partial: given.flag('partial'), progress: progress(terminal) },
+      dir,
+      keys: keys === null ? null : keys.value,
+      copy: given.option('checkpoints') ?? null,
+      partial: given.flag('partial'),
+      progress: progress(terminal),
     })
     if (!report.ok) return unread(terminal, report.error)
     terminal.out(given.flag('json') ? `${JSON.stringify(report.value)}\n` : described(report.value))

@@ -253,7 +253,10 @@ describe('what is read', () => {
         profile: 'linkerd',
         reload: 30_000,
       },
-      audit: { directory: join(scratch, 'audit') },
+      audit: {
+        directory: join(scratch, 'audit'),
+        checkpoints: { key: null, previousKey: null, copyTo: null, every: 1_000, idle: 60_000 },
+      },
       log: { level: 'info' },
       shutdown: { grace: 25_000 },
     })
