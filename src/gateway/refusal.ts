@@ -13,6 +13,7 @@ export type Refusal =
   | RewriteRefusal
   | Turn
   | { readonly is: 'audit_unavailable' }
+  | { readonly is: 'filters_busy' }
   | { readonly is: 'upstream_unreachable' }
   | { readonly is: 'upstream_untrusted' }
   | { readonly is: 'upstream_rejected' }
@@ -82,6 +83,10 @@ export function refusalToWire(refusal: Refusal, context: RefusalContext): Wire {
       return turnToWire(refusal)
     case 'audit_unavailable':
       return wire(503, 'unavailable', 'nothing is answered while no audit record can be kept: tell the operator')
+    case 'filters_busy': {
+      const message = 'too many large answers are being filtered just now: try again soon'
+      return wire(503, 'unavailable', message, { 'retry-after': '5' })
+    }
     case 'upstream_unreachable':
     case 'upstream_untrusted':
     case 'upstream_rejected':

@@ -126,28 +126,55 @@ function unpack({ contentEncoding }: UpstreamAnswer, body: Buffer | null): strin
 async function showFiltered(
   parts: GatewayParts,
   visit: Visit,
-  { scoped, limits }: Asking,
+  asking: Asking,
   answers: readonly UpstreamAnswer[],
   extras: Extras,
 ): Promise<void> {
-  const [answer] = answers
-  const { decision } = visit
-  if (answer === undefined || decision === null) return undefined
   // Without the names, everything would be taken out, and an empty answer be read as "there is nothing".
   const failed = answers.find(({ status }) => status >= 300)
   if (failed !== undefined) {
     failed.abort()
     return failUpstream(parts, visit, { is: 'unexpected', detail: `status ${failed.status} to the question for names` })
   }
-  const bodies: string[] = []
-  for (const one of answers) {
-    const body = await collect(one, maxFiltered)
-    if (body === null) {
-      const detail = `an answer to be filtered broke off or is larger than ${maxFiltered} bytes`
-      return failUpstream(parts, visit, { is: 'unexpected', detail })
+  const held: Held = { bytes: 0 }
+  try {
+    const bodies: string[] = []
+    for (const one of answers) {
+      const body = await collect(one, maxFiltered, held)
+      if (body === null) return failFilter(parts, visit, held)
+      bodies.push(body.toString('utf8'))
     }
-    bodies.push(body.toString('utf8'))
+    return await showLeft(parts, visit, asking, bodies, extras)
+  } finally {
+    filtering -= held.bytes
   }
+}
+
+/** Bytes of answers that are being filtered, all together: what this process can hold is one for all. */
+let filtering = 0
+
+/** Of {@link filtering}, what one request holds. */
+interface Held {
+  bytes: number
+}
+
+function failFilter(parts: GatewayParts, visit: Visit, held: Held): void {
+  if (filtering > maxFiltered && held.bytes <= maxFiltered) {
+    return parts.audit.note(writeError(visit, refusalToWire({ is: 'filters_busy' }, contextOf(parts, visit))))
+  }
+  const detail = `an answer to be filtered broke off or is larger than ${maxFiltered} bytes`
+  return failUpstream(parts, visit, { is: 'unexpected', detail })
+}
+
+async function showLeft(
+  parts: GatewayParts,
+  visit: Visit,
+  { scoped, limits }: Asking,
+  bodies: readonly string[],
+  extras: Extras,
+): Promise<void> {
+  const { decision } = visit
+  if (decision === null) return undefined
   const filtered = filterAnswer(scoped, bodies, decision.scope)
   if (!filtered.ok && filtered.error.is === 'page') {
     const refusal = { param: 'group_next_token', message: filtered.error.message }
@@ -160,15 +187,23 @@ async function showFiltered(
   return parts.audit.note(await writeWhole(visit, 200, filtered.value, extras))
 }
 
-/** The whole body; null where it broke off or is too large. */
-async function collect(answer: UpstreamAnswer, most: number): Promise<Buffer | null> {
+/**
+ * The whole body; null where it broke off or is too large.
+ *
+ * @param held where it is to be filtered: counted together with what others have filtered at the moment
+ */
+async function collect(answer: UpstreamAnswer, most: number, held?: Held): Promise<Buffer | null> {
   const chunks: Buffer[] = []
   let size = 0
   try {
     for await (const chunk of answer.body) {
       const bytes = Buffer.from(chunk)
       size += bytes.length
-      if (size > most) {
+      if (held !== undefined) {
+        held.bytes += bytes.length
+        filtering += bytes.length
+      }
+      if (size > most || (held !== undefined && filtering > maxFiltered)) {
         answer.abort()
         return null
       }

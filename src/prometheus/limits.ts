@@ -1,6 +1,6 @@
 /** Most `match[]` in one request. */
 export const maxSelectors = 256
-/** Largest answer that is taken apart, in bytes: a filter must see the whole of it. */
+/** Largest answer that is taken apart, in bytes, and all that are taken apart at a time: a filter must see the whole. */
 export const maxFiltered = 64 * 1024 * 1024
 /** Most connections to one Prometheus at a time. */
 export const maxSockets = 256
