@@ -188,7 +188,8 @@ describe('an answer of another shape', () => {
 
   it('is refused when lists and their items are something else', () => {
     for (const value of wrong.filter((one) => !Array.isArray(one))) {
-      assert.equal(filterAlerts(success({ alerts: value }), alice).ok, false)
+      // Thanos writes null for an empty list of alerts, and of nothing else.
+      assert.equal(filterAlerts(success({ alerts: value }), alice).ok, value === null)
       assert.equal(filterAlerts(success({ alerts: [value] }), alice).ok, false)
       assert.equal(filterTargets(success({ activeTargets: value }), alice).ok, false)
       assert.equal(filterTargets(success({ activeTargets: [value] }), alice).ok, false)
