@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
 import { announcing } from './app/announce.ts'
 import { openBrowser } from './app/browser.ts'
@@ -49,6 +50,9 @@ export interface App {
   /** Refuses new requests, finishes those in flight within the configured time, and seals the audit log. */
   stop(): Promise<void>
 }
+
+/** Milliseconds for requests to notice that their connections were cut. */
+const lastWait = 5_000
 
 /** The parts of one gateway that stay for as long as it runs. */
 interface Parts {
@@ -133,7 +137,10 @@ function runningApp(parts: Parts, { server, admin, inFlight, state, grace }: Doo
       policy.stop()
       log.info({ inFlight: inFlight.size }, 'stopping')
       await close(server, grace)
-      await Promise.allSettled(inFlight)
+      const ended = Promise.allSettled(inFlight).then(() => true)
+      // Their connections are cut by now. One that does not notice must not keep the record from being sealed.
+      const all = await Promise.race([ended, sleep(lastWait, false, { ref: false })])
+      if (!all) log.error({ inFlight: inFlight.size }, 'requests did not end, though their connections were cut')
       await stopParts(parts)
       await close(admin, 0)
       log.info(parts.audit.status(), 'stopped, the audit log is sealed')

@@ -136,6 +136,8 @@ function bound(body: Readable, most: number, came: { over: boolean }): void {
 
 /** Waits for the first bytes, or a good end without any; false where it breaks off before. */
 function begins(body: Readable): Promise<boolean> {
+  // It may have broken off while the record was written: nothing more is heard of it then.
+  if (body.destroyed) return Promise.resolve(body.readableEnded)
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const events = ['readable', 'end', 'error', 'close'] as const
   const heard = (begun: boolean) => (): void => {
