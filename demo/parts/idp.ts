@@ -24,6 +24,8 @@ export interface TokenOptions {
   readonly audience?: string
   /** RS256 when absent. */
   readonly algorithm?: 'RS256' | 'ES256'
+  /** A reference that only this provider can read (RFC 7662), in place of a signed token. */
+  readonly opaque?: boolean
 }
 
 /** A provider that answers. */
@@ -119,6 +121,7 @@ export async function startIdp(start: IdpStart): Promise<RunningIdp> {
       tokenParameters: {
         ...(options.expiresIn === undefined ? {} : { expires_in: String(options.expiresIn) }),
         ...(options.algorithm === undefined ? {} : { signing_alg: options.algorithm }),
+        ...(options.opaque === true ? { token_format: 'opaque' } : {}),
       },
     })
   const discoveryUrl = `${issuer}/.well-known/openid-configuration`
@@ -222,7 +225,7 @@ function tokensFor(context: KoaContextWithOIDC, resource: string): ResourceServe
   return {
     scope: '',
     audience: resource,
-    accessTokenFormat: 'jwt',
+    accessTokenFormat: context.oidc.body?.['token_format'] === 'opaque' ? 'opaque' : 'jwt',
     accessTokenTTL: lifetimeAsked(context),
     jwt: { sign: { alg: context.oidc.body?.['signing_alg'] === 'ES256' ? 'ES256' : 'RS256' } },
   }

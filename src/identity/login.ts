@@ -1,8 +1,6 @@
 import { decodeProtectedHeader } from 'jose'
 import type { JWTPayload } from 'jose'
 import {
-  ClientSecretBasic,
-  ClientSecretPost,
   Configuration,
   None,
   allowInsecureRequests,
@@ -19,7 +17,6 @@ import {
   refreshTokenGrant,
   tokenRevocation,
 } from 'openid-client'
-import type { ServerMetadata } from 'openid-client'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 import { readIdentity } from './claims.ts'
@@ -29,7 +26,7 @@ import type { IssuerOptions } from './issuer.ts'
 import { providerTimeout } from './limits.ts'
 import { failureOf } from './login-failure.ts'
 import type { LoginFailure } from './login-failure.ts'
-import { discoverProvider } from './provider.ts'
+import { discoverProvider, secretAuth } from './provider.ts'
 
 /** The gateway as a client of the provider. */
 export interface LoginOptions {
@@ -225,10 +222,4 @@ async function discover({ issuer, clientId, clientSecret }: LoginOptions): Promi
   // Otherwise the library would trust the connection alone, and not check who signed the ID token.
   enableNonRepudiationChecks(config)
   return config
-}
-
-/** RFC 8414 §2: a provider that does not say takes the secret as HTTP Basic. */
-function secretAuth({ token_endpoint_auth_methods_supported: methods }: ServerMetadata, secret: string) {
-  const basic = methods === undefined || methods.includes('client_secret_basic')
-  return basic ? ClientSecretBasic(secret) : ClientSecretPost(secret)
 }

@@ -1,5 +1,12 @@
-import { allowInsecureRequests, customFetch, discovery } from 'openid-client'
-import type { Configuration } from 'openid-client'
+import {
+  ClientSecretBasic,
+  ClientSecretPost,
+  Configuration,
+  allowInsecureRequests,
+  customFetch,
+  discovery,
+} from 'openid-client'
+import type { ClientAuth, ServerMetadata } from 'openid-client'
 import { boundedFetch } from './fetch.ts'
 import { providerTimeout } from './limits.ts'
 
@@ -17,12 +24,29 @@ export interface ProviderClient {
 export async function discoverProvider({ issuer, clientId, clientSecret }: ProviderClient): Promise<Configuration> {
   // The configuration lets plain http through for this machine only (RFC 8252 §8.3 reasons the same way).
   const plain = issuer.startsWith('http:')
-  const found = await discovery(new URL(issuer), clientId, clientSecret, undefined, {
+  const found = await discovery(new URL(issuer), clientId, undefined, undefined, {
     timeout: providerTimeout / 1000,
     [customFetch]: boundedFetch(),
     ...(plain ? { execute: [allowInsecureRequests] } : {}),
   })
-  const named = found.serverMetadata().issuer
-  if (named !== issuer) throw new Error(`the discovery document names the issuer ${named}, configured is ${issuer}`)
-  return found
+  const server = found.serverMetadata()
+  if (server.issuer !== issuer) {
+    throw new Error(`the discovery document names the issuer ${server.issuer}, configured is ${issuer}`)
+  }
+  if (clientSecret === undefined) return found
+  // How the secret is sent is known only now that the provider has said what it takes.
+  const config = new Configuration(server, clientId, {}, secretAuth(server, clientSecret))
+  config.timeout = providerTimeout / 1000
+  config[customFetch] = boundedFetch()
+  if (plain) allowInsecureRequests(config)
+  return config
+}
+
+/** RFC 8414 §2: a provider that does not say takes the secret as HTTP Basic. */
+export function secretAuth(
+  { token_endpoint_auth_methods_supported: methods }: ServerMetadata,
+  secret: string,
+): ClientAuth {
+  const basic = methods === undefined || methods.includes('client_secret_basic')
+  return basic ? ClientSecretBasic(secret) : ClientSecretPost(secret)
 }

@@ -140,7 +140,7 @@ describe('bailiwick login', () => {
       ['http://127.0.0.1:9', 1, /cannot be read.*check the URL/],
       [idp.issuer, 1, /status 404: is it a bailiwick gateway\?/],
       [
-        `${url.replace('127.0.0.1', 'localhost')}`,
+        url.replace('127.0.0.1', 'localhost'),
         1,
         /names the resource http:\/\/127\.0\.0\.1:\d+: use that as --gateway/,
       ],

@@ -11,8 +11,8 @@ export interface StubIssuer {
   readonly issuer: string
   /** How many times the JWKS was asked for. */
   readonly fetches: () => number
-  /** What the JWKS endpoint answers from now on. */
-  jwks: () => { readonly status: number; readonly body: string }
+  /** What the JWKS endpoint answers from now on, and `after` what. */
+  jwks: () => { readonly status: number; readonly body: string; readonly after?: Promise<unknown> }
   sign(claims?: JWTPayload, header?: { alg?: string; typ?: string; kid?: string }): Promise<string>
   /** Puts a new key in the place of the old one. */
   rotate(): Promise<void>
@@ -58,8 +58,10 @@ export async function startStubIssuer(): Promise<StubIssuer> {
   const server = createServer((request, response) => {
     if (request.url === '/jwks') {
       fetches += 1
-      const { status, body } = stub.jwks()
-      response.writeHead(status, { 'content-type': 'application/json' }).end(body)
+      const { status, body, after } = stub.jwks()
+      const answer = (): void => void response.writeHead(status, { 'content-type': 'application/json' }).end(body)
+      if (after === undefined) answer()
+      else void after.then(answer)
       return
     }
     response.setHeader('content-type', 'application/json')

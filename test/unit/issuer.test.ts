@@ -119,6 +119,20 @@ describe("an issuer's keys", () => {
     assert.equal(said.refusal.code, 'issuer_unavailable')
     assert.match(keys.state().lastFailure ?? '', /larger than 1048576 bytes/)
   })
+  it('that come too slowly are given up, and those of before stay in force', async () => {
+    let now = Date.now()
+    const keys = openIssuer(optionsFor(stub.issuer), () => now)
+    opened.push(keys)
+    const token = await stub.sign()
+    assert.equal((await ask(keys, token)).is, 'known')
+    const { promise: never, resolve: end } = Promise.withResolvers<null>()
+    stub.jwks = () => ({ status: 200, body: '{"keys":[]}', after: never })
+    now += 5_001
+    await keys.refresh()
+    end(null)
+    assert.match(keys.state().lastFailure ?? '', /timeout|aborted/)
+    assert.equal((await ask(keys, token)).is, 'known')
+  })
   it('are not followed to where a redirect points', async () => {
     stub.jwks = () => ({ status: 302, body: '' })
     const keys = open()
