@@ -139,11 +139,7 @@ describe('bailiwick login', () => {
     for (const [gateway, code, words] of [
       ['http://127.0.0.1:9', 1, /cannot be read.*check the URL/],
       [idp.issuer, 1, /status 404: is it a bailiwick gateway\?/],
-      [
-        url.replace('127.0.0.1', 'localhost'),
-        1,
-        /names the resource http:\/\/127\.0\.0\.1:\d+: use that as --gateway/,
-      ],
+      [url.replace('127.0.0.1', 'localhost'), 1, /names the resource http:\/\/127\.0\.0\.1:\d+: use that as --gateway/],
       ['http://metrics.example.org', 2, /must be an https URL/],
       ['metrics.example.org', 2, /must be an https URL/],
     ] as const) {
