@@ -48,9 +48,10 @@ export async function startUpstreamGateway(clusters: Readonly<Record<string, obj
     as: async (...groups) => ({ authorization: `Bearer ${await issuer.sign({ groups })}` }),
     log: () => lines.join(''),
     failures: () =>
-      lines.map((line) => {
-        const { failure = '', detail = '' }: Record<string, string> = JSON.parse(line)
-        return `${failure}: ${detail}`
+      lines.flatMap((line) => {
+        const { request, failure = '', detail = '' }: Record<string, string> = JSON.parse(line)
+        // What is said at the start is about no request.
+        return request === undefined ? [] : [`${failure}: ${detail}`]
       }),
     async stop() {
       await app.value.stop()
