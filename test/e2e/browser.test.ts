@@ -7,7 +7,7 @@ import { findChromium, noChromium, startChromium } from '../support/chromium.ts'
 import { startLoginWorld } from '../support/login-world.ts'
 import type { LoginWorld } from '../support/login-world.ts'
 
-const program = findChromium()
+const program = await findChromium()
 
 describe('in Chromium', { skip: program === null && noChromium }, () => {
   let world: LoginWorld

@@ -2,13 +2,25 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { chromium } from 'playwright-core'
 import type { Browser } from 'playwright-core'
+import { run } from '../../demo/parts/command.ts'
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
-/** The Chromium of this machine; null where there is none. */
-export function findChromium(path = process.env['PATH'] ?? ''): string | null {
-  const files = path.split(delimiter).flatMap((dir) => names.map((name) => join(dir, name)))
-  return files.find(isProgram) ?? null
+/** The Chromium of this machine; as root on Debian it is installed where there is none. Null where that did not help. */
+export async function findChromium(): Promise<string | null> {
+  const found = onPath()
+  if (found !== null || process.getuid?.() !== 0) return found
+  // Several hundred files and libraries, unlike Prometheus: only the system itself can put them in place.
+  for (const words of [['update'], ['install', '--yes', '--no-install-recommends', 'chromium']]) {
+    const done = await run('apt-get', ['-q', ...words], { seconds: 240 })
+    if (done.code !== 0 && words[0] === 'install') return null
+  }
+  return onPath()
+}
+
+function onPath(): string | null {
+  const directories = (process.env['PATH'] ?? '').split(delimiter)
+  return directories.flatMap((dir) => names.map((name) => join(dir, name))).find(isProgram) ?? null
 }
 
 function isProgram(file: string): boolean {
