@@ -64,6 +64,8 @@ export interface DecisionEntry {
   readonly scope: string
   /** Digest of the policy in force. */
   readonly policy: string | null
+  /** The same for requests that ask the same for the same person, whatever the method: a client's repetitions. 16 hex digits. */
+  readonly fold?: string
 }
 
 /** How the answer to a decided request ended. Never awaited: a missing outcome means a crash or a full disk. */
@@ -76,6 +78,12 @@ export interface OutcomeEntry {
   readonly ended: 'complete' | 'cut' | 'failed'
   /** Why an answer that was decided on was not given, or not to its end. */
   readonly reason?: string
+  /** Who made the answer: Prometheus, or the gateway by itself. */
+  readonly servedFrom?: 'upstream' | 'gateway'
+  /** The status with which Prometheus answered. */
+  readonly upstream?: number
+  /** How many series were shown; absent where the answer has none, or was passed on compressed. */
+  readonly series?: number
 }
 
 /** What the records of logins and logouts have in common. */
@@ -136,6 +144,128 @@ export interface PolicyRejectedEntry {
   readonly problems: readonly string[]
 }
 
+/** The gateway takes requests from here on. */
+export interface GatewayStartedEntry {
+  readonly kind: 'gateway.started'
+  readonly version: string
+  /** Version of Node. */
+  readonly node: string
+  /** Where clients reach it. */
+  readonly url: string
+  readonly clusters: readonly string[]
+  /** `best-effort`: answers may leave without a record. */
+  readonly mode: 'required' | 'best-effort'
+}
+
+/** The gateway was told to end: it takes no more requests, and the log is sealed. */
+export interface GatewayStoppedEntry {
+  readonly kind: 'gateway.stopped'
+  /** Requests that did not end in the time they had. */
+  readonly unfinished: number
+}
+
+/** Somebody looks at the log through the gateway. On stable storage before anything of it is shown. */
+export interface AuditReadEntry extends SessionEvent {
+  readonly kind: 'audit.read'
+  readonly who: Who
+  /** What is looked at. */
+  readonly what: 'search' | 'record' | 'person' | 'sql' | 'export' | 'reviews'
+  /** The filter, the id or the text of the query, as asked. */
+  readonly asked: readonly Parameter[]
+  readonly because: readonly string[]
+  readonly policy: string
+}
+
+/** An export of the log ended: by a page, or by a command on the gateway's machine. */
+export interface AuditExportedEntry {
+  readonly kind: 'audit.exported'
+  /** Id of the request that began it. */
+  readonly request: string
+  readonly format: 'parquet' | 'csv' | 'ndjson'
+  readonly records: number
+  readonly bytes: number
+  /** SHA-256 of the file, in hex. */
+  readonly sha256: string
+  readonly ended: 'complete' | 'cut' | 'failed'
+}
+
+/** A search was saved, for auditors to do again. */
+export interface ReviewSavedEntry extends SessionEvent {
+  readonly kind: 'review.saved'
+  readonly who: Who
+  /** Id of the review. */
+  readonly review: string
+  readonly title: string
+  /** The filter of the search. */
+  readonly filter: readonly Parameter[]
+}
+
+/** Somebody signs that they reviewed what a saved search showed. */
+export interface ReviewSignedEntry extends SessionEvent {
+  readonly kind: 'review.signed'
+  readonly who: Who
+  readonly review: string
+  /** The time that was reviewed. */
+  readonly covers: { readonly from: string; readonly to: string }
+  /** What was found then. */
+  readonly found: { readonly records: number; readonly refused: number; readonly people: number }
+  readonly verdict: 'nothing unusual' | 'followed up'
+  readonly note: string
+}
+
+/** A segment was deleted because it was kept for as long as it should be; what is left is its tombstone. */
+export interface SegmentDeletedEntry {
+  readonly kind: 'segment.deleted'
+  /** Name without its ending. */
+  readonly segment: string
+  readonly records: number
+  readonly first: { readonly seq: number; readonly ts: string }
+  readonly last: { readonly seq: number; readonly ts: string; readonly chain: string }
+  /** Root of the Merkle tree over its lines, in base64. */
+  readonly root: string
+  readonly because: 'age' | 'size'
+  /** The signed statement as it stands in the tombstone. */
+  readonly note: string
+}
+
+/** From here on nothing is deleted. */
+export interface HoldBegunEntry {
+  readonly kind: 'hold.begun'
+  readonly by: string
+  readonly because: string
+  readonly since: string
+}
+
+/** What is kept too long may be deleted again. */
+export interface HoldEndedEntry {
+  readonly kind: 'hold.ended'
+}
+
+/** The volume of the log became fuller than a watermark, or less full. */
+export interface DiskWatermarkEntry {
+  readonly kind: 'disk.watermark'
+  /** `low`: said so; `full`: nothing new is answered. */
+  readonly state: 'fine' | 'low' | 'full'
+  /** How much of the volume is used, from 0 to 1. */
+  readonly used: number
+}
+
+/** A sink beside the file fails. */
+export interface SinkFailedEntry {
+  readonly kind: 'sink.failed'
+  readonly sink: string
+  readonly because: string
+  /** Last record that it took. */
+  readonly seq: number | null
+}
+
+/** It takes records again. */
+export interface SinkResumedEntry {
+  readonly kind: 'sink.resumed'
+  readonly sink: string
+  readonly seq: number
+}
+
 /** The bytes after the last newline of a segment: a record that was never acknowledged. */
 export interface TornTail {
   readonly bytes: number
@@ -170,6 +300,8 @@ export interface LogOpenedEntry {
   readonly writer: { readonly pid: number; readonly host: string }
   readonly previous: PreviousSegment | null
   readonly unread: readonly UnreadSegment[]
+  /** Only where it is so: answers may leave without a record. */
+  readonly mode?: 'best-effort'
   /** Whether checkpoints are made of this segment: with which key (`null`: unsigned), and how often, in milliseconds. */
   readonly checkpoints?: { readonly key: string | null; readonly every: number; readonly idle: number }
 }
@@ -205,6 +337,18 @@ export type AuditEntry =
   | LogoutFailedEntry
   | PolicyLoadedEntry
   | PolicyRejectedEntry
+  | GatewayStartedEntry
+  | GatewayStoppedEntry
+  | AuditReadEntry
+  | AuditExportedEntry
+  | ReviewSavedEntry
+  | ReviewSignedEntry
+  | SegmentDeletedEntry
+  | HoldBegunEntry
+  | HoldEndedEntry
+  | DiskWatermarkEntry
+  | SinkFailedEntry
+  | SinkResumedEntry
 
 /** What a segment can hold: the above, and what the log says about itself. */
 export type AnyEntry = AuditEntry | LogOpenedEntry | KeyChangedEntry | LogSealedEntry
