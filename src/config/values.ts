@@ -52,6 +52,36 @@ export const duration = z
   })
   .refine((milliseconds) => milliseconds <= maxHours * 3_600_000, `must be at most ${maxHours}h`)
 
+const keepForm = 'must be a time such as 30d, 13w or 8760h'
+
+/** How long something is kept, which may be longer than any timer: `400d`, `52w`, `48h` → milliseconds. */
+export const keep = z
+  .string({ error: keepForm })
+  .regex(/^[1-9]\d{0,5}[hdw]$/, keepForm)
+  .transform((written) => {
+    const unit = { h: 1, d: 24, w: 168 }[written.at(-1) ?? ''] ?? 0
+    return Number.parseInt(written, 10) * unit * 3_600_000
+  })
+
+const sizeForm = 'must be a size such as 512KiB, 64MiB or 10GiB'
+
+/** `64MiB` → bytes. */
+export const size = z
+  .string({ error: sizeForm })
+  .regex(/^[1-9]\d{0,5}(KiB|MiB|GiB|TiB)$/, sizeForm)
+  .transform((written) => {
+    const power = ['KiB', 'MiB', 'GiB', 'TiB'].indexOf(written.slice(-3)) + 1
+    return Number.parseInt(written, 10) * 1024 ** power
+  })
+
+const shareForm = 'must be a share in percent such as 90%'
+
+/** `90%` → 0.9. */
+export const share = z
+  .string({ error: shareForm })
+  .regex(/^([1-9]?\d|100)%$/, shareForm)
+  .transform((written) => Number.parseInt(written, 10) / 100)
+
 const addressForm = 'must be host:port, for example 127.0.0.1:9080 or 0.0.0.0:9080'
 
 /** `host:port`; an IPv6 host in brackets. Port 0 asks the system for a free one. */

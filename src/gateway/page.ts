@@ -76,5 +76,5 @@ function write({ id, request, response, began }: Visit, { status, headers, cooki
   response.end(body)
   const ms = Math.round(performance.now() - began)
   const ended = status >= 500 ? 'failed' : 'complete'
-  return { kind: 'outcome', request: id, status, ms, bytes: Buffer.byteLength(body), ended }
+  return { kind: 'outcome', request: id, status, ms, bytes: Buffer.byteLength(body), ended, servedFrom: 'gateway' }
 }

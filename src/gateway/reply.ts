@@ -7,6 +7,7 @@ import { describeScope } from '../policy/scope.ts'
 import type { AnswerType, FoundEndpoint } from '../prometheus/endpoints.ts'
 import { addInfos } from '../prometheus/notices.ts'
 import type { UpstreamAnswer } from '../prometheus/upstream.ts'
+import { seriesCounter, type SeriesCounter } from './count-series.ts'
 import { maxMessage } from './limits.ts'
 import type { Wire } from './refusal.ts'
 import type { Visit } from './visit.ts'
@@ -75,7 +76,8 @@ export async function writeAnswer(
   const steps: Transform[] = says ? [addInfos(extras.infos)] : []
   if (plain && extras.gzip) steps.push(gzipper(visit))
   else if (!plain) visit.response.setHeader('content-encoding', answer.contentEncoding)
-  const outcome = await stream(visit, answer.body, steps, most)
+  const counter = plain && answer.status === 200 ? seriesCounter(visit.found) : null
+  const outcome = await stream(visit, answer.body, steps, most, counter)
   if (typeof outcome === 'string' || outcome.ended !== 'complete') answer.abort()
   return outcome
 }
@@ -102,32 +104,36 @@ async function stream(
   body: Readable,
   steps: readonly Transform[],
   most: number,
+  counter: SeriesCounter | null = null,
 ): Promise<OutcomeEntry | Unsaid> {
   const last: Readable = steps.at(-1) ?? body
   const came = { over: false }
   // Each step passes the end of the one before it on, a good one and a bad one.
   if (steps.length > 0) pipeline([body, ...steps]).catch(() => {})
-  if (steps.length > 0) bound(body, most, came)
+  const see = (chunk: Buffer): void => counter?.see(chunk)
+  if (steps.length > 0) bound(body, most, came, see)
   if (!(await begins(last))) return came.over ? 'over_limit' : 'broken'
   // Not before: who listens for data takes the first of it away.
-  if (steps.length === 0) bound(body, most, came)
+  if (steps.length === 0) bound(body, most, came, see)
   let bytes = 0
   last.on('data', (chunk: Buffer) => {
     bytes += chunk.length
   })
   try {
     await pipeline(last, visit.response)
-    return outcomeOf(visit, bytes, 'complete')
+    const series = counter?.count() ?? null
+    return { ...outcomeOf(visit, bytes, 'complete'), ...(series === null ? {} : { series }) }
   } catch {
     return { ...outcomeOf(visit, bytes, 'cut'), ...(came.over ? { reason: 'over_limit' } : {}) }
   }
 }
 
-/** Breaks a body off where more comes than may. */
-function bound(body: Readable, most: number, came: { over: boolean }): void {
+/** Breaks a body off where more comes than may; what comes is seen in passing. */
+function bound(body: Readable, most: number, came: { over: boolean }, see: (chunk: Buffer) => void): void {
   let bytes = 0
   body.on('data', (chunk: Buffer) => {
     bytes += chunk.length
+    see(chunk)
     if (bytes <= most) return
     came.over = true
     body.destroy(new Error('the answer is larger than it may be'))
@@ -169,7 +175,7 @@ export function writeError(visit: Visit, { status, errorType, message, headers }
   if (!visit.request.complete) response.setHeader('connection', 'close')
   response.end(body)
   const ended = response.destroyed ? 'cut' : status >= 500 ? 'failed' : 'complete'
-  return outcomeOf(visit, Buffer.byteLength(body), ended)
+  return { ...outcomeOf(visit, Buffer.byteLength(body), ended), servedFrom: 'gateway' }
 }
 
 function writeHead({ response, id, decision }: Visit, status: number, contentType: string): void {
@@ -184,13 +190,14 @@ function writeHead({ response, id, decision }: Visit, status: number, contentTyp
   response.setHeader('bailiwick-scope', describeScope(decision.scope).slice(0, 1_000))
 }
 
-const outcomeOf = ({ id, response, began }: Visit, bytes: number, ended: OutcomeEntry['ended']): OutcomeEntry => ({
+const outcomeOf = (visit: Visit, bytes: number, ended: OutcomeEntry['ended']): OutcomeEntry => ({
   kind: 'outcome',
-  request: id,
-  status: response.statusCode,
-  ms: Math.round(performance.now() - began),
+  request: visit.id,
+  status: visit.response.statusCode,
+  ms: Math.round(performance.now() - visit.began),
   bytes,
   ended,
+  ...(visit.upstream === null ? { servedFrom: 'gateway' } : { servedFrom: 'upstream', upstream: visit.upstream }),
 })
 
 /** Cuts at a whole character; the limit counts bytes as they are sent, with their escapes. */

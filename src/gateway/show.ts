@@ -58,6 +58,7 @@ export async function show(
   }
   parts.metrics.request({ ...labels(visit), decision: 'allow', reason: '' })
   const [answered, names] = await answering
+  if (answered.ok) visit.upstream = answered.value.status
   for (const one of [answered, names]) {
     const failure = one === null ? null : failureOf(visit, one, gzip)
     if (failure === null) continue

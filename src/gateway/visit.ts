@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BlockList } from 'node:net'
 import type { DecisionEntry, From } from '../audit/record.ts'
@@ -32,6 +33,8 @@ export interface Visit {
   identity: Identity | null
   asked: Params
   decision: Basis | null
+  /** The status with which Prometheus answered; null where it did not (yet). */
+  upstream: number | null
 }
 
 /** What a visit begins with. */
@@ -70,6 +73,7 @@ export function beginVisit(
     identity: null,
     asked: [],
     decision: null,
+    upstream: null,
   }
 }
 
@@ -154,6 +158,7 @@ export function decisionEntry(
     ...(decision === null || decision.reasons.length === 0 ? {} : { reasons: decision.reasons }),
     scope: decision === null ? '' : describeScope(decision.scope),
     policy: decision?.policy ?? visit.inForce,
+    ...foldOf(visit),
     ...('allowed' in outcome
       ? {
           decision: 'allow',
@@ -161,6 +166,19 @@ export function decisionEntry(
           selectors: outcome.allowed?.selectors ?? [],
         }
       : { decision: 'deny', reason: outcome.denied, sent: null }),
+  }
+}
+
+/**
+ * What a client's repetitions have in common: Grafana asks again with GET what was refused to a POST, and a reader wants to see
+ * that once.
+ */
+function foldOf({ identity, cluster, found, asked }: Visit): { readonly fold?: string } {
+  if (identity === null || found === null) return {}
+  const { issuer, subject, actor } = identity
+  const pairs = asked.map((pair) => JSON.stringify(pair)).toSorted()
+  return {
+    fold: hash('sha256', JSON.stringify([issuer, subject, actor ?? '', cluster, found.name, pairs])).slice(0, 16),
   }
 }
 

@@ -91,6 +91,24 @@ describe('the audit record', () => {
     assert.equal(outcome['status'], 200)
     assert.equal(outcome['ended'], 'complete')
     assert.ok(Number(outcome['bytes']) > 50)
+    assert.equal(outcome['servedFrom'], 'upstream')
+    assert.equal(outcome['upstream'], 200)
+    assert.equal(outcome['series'], 1)
+  })
+  it('of the same question, asked with POST and then with GET, carries the same key, and another one of another question or person', async () => {
+    const asked = async (person: string, query: string, method: 'GET' | 'POST'): Promise<unknown> => {
+      const fields = [
+        ['query', query],
+        ['time', '1795143600'],
+      ] as const
+      const { decision } = await recorded({ path: '/api/v1/query', params: fields, method }, await bearer(person))
+      return decision['fold']
+    }
+    const key = await asked('alice', 'up', 'POST')
+    assert.match(String(key), /^[0-9a-f]{16}$/)
+    assert.equal(await asked('alice', 'up', 'GET'), key)
+    assert.notEqual(await asked('alice', 'up == 1', 'GET'), key)
+    assert.notEqual(await asked('bob', 'up', 'GET'), key)
   })
   it('of every endpoint holds asked and sent', async () => {
     const authorization = await bearer('bob')
