@@ -3,13 +3,15 @@ import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
+import { createAdmin } from './app/admin.ts'
 import { announcing } from './app/announce.ts'
 import { openBrowser } from './app/browser.ts'
 import { checkpointNumbers, tellChange, tellStart } from './app/checkpoints.ts'
-import { mergeLoaded, reportsOf, stateOf } from './app/policy.ts'
+import { mergeLoaded, reportsOf } from './app/policy.ts'
 import { close, listen, urlOf } from './app/servers.ts'
 import { openSources } from './app/sources.ts'
 import type { Mesh } from './app/sources.ts'
+import { version } from './app/version.ts'
 import { readCheckpointOptions } from './audit/checkpointer.ts'
 import { openAuditLog } from './audit/log.ts'
 import type { AuditLog } from './audit/log.ts'
@@ -39,6 +41,8 @@ import type { Logger } from './telemetry/log.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
+export { version }
+
 /** A running gateway. */
 export interface App {
   /** Where clients reach it on this machine. */
@@ -63,8 +67,8 @@ interface Parts {
   readonly clusters: ReadonlyMap<string, Cluster>
   readonly policy: LivePolicy
   readonly quota: Quota
-  /** Called when the gateway listens: puts the first policy on record and follows its files. */
-  readonly begin: () => Promise<void>
+  /** Called when the gateway listens: puts that and the first policy on record, and follows its files. */
+  readonly begin: (url: string) => Promise<void>
   readonly metrics: Metrics
   readonly log: Logger
 }
@@ -97,7 +101,7 @@ export async function startApp(
   })
   const state = { stopping: false }
   const server = createClientServer(handler, inFlight)
-  const admin = createServer(createAdmin(parts, state))
+  const admin = createServer(createAdmin({ ...parts, keys: allKeys(parts) }, state))
   try {
     await listen(admin, config.admin)
     // Last: the first request finds the first policy on record.
@@ -107,7 +111,7 @@ export async function startApp(
     await stopParts(parts)
     return fail([`cannot listen: ${error instanceof Error ? error.message : String(error)}: choose another address`])
   }
-  await parts.begin()
+  await parts.begin(urlOf(server))
   mesh?.selfTest.start()
   return ok(runningApp(parts, { server, admin, inFlight, state, grace: config.shutdown.grace }))
 }
@@ -141,6 +145,7 @@ function runningApp(parts: Parts, { server, admin, inFlight, state, grace }: Doo
       // Their connections are cut by now. One that does not notice must not keep the record from being sealed.
       const all = await Promise.race([ended, sleep(lastWait, false, { ref: false })])
       if (!all) log.error({ inFlight: inFlight.size }, 'requests did not end, though their connections were cut')
+      await parts.audit.append({ kind: 'gateway.stopped', unfinished: all ? 0 : inFlight.size })
       await stopParts(parts)
       await close(admin, 0)
       log.info(parts.audit.status(), 'stopped, the audit log is sealed')
@@ -170,8 +175,8 @@ function buildParts(config: Config, first: Policy, log: Logger): Parts {
   )
   const reports = reportsOf(config, { announce, metrics, log })
   const policy = followPolicy({ first, options: config.policy, clock: Date.now, reports })
-  async function begin(): Promise<void> {
-    await reports.began(first)
+  async function begin(url: string): Promise<void> {
+    await Promise.all([reports.began(first), announce(startedEntry(config, url))])
     policy.start()
   }
   return { audit, issuers, datasources, mesh: openMesh(config, log), clusters, policy, quota, begin, metrics, log }
@@ -192,6 +197,15 @@ function openRecord({ audit: { directory: dir, checkpoints: settings } }: Config
   }
   return { audit, announce }
 }
+
+const startedEntry = ({ clusters }: Config, url: string): AuditEntry => ({
+  kind: 'gateway.started',
+  version: version(),
+  node: process.version,
+  url,
+  clusters: clusters.map(({ name }) => name),
+  mode: 'required',
+})
 
 /** Mesh identity is off until the gateway has seen that nobody can forge it: the log says so, and why. */
 function openMesh({ mesh: options }: Config, log: Logger): Mesh | null {
@@ -236,31 +250,4 @@ function createClientServer(handler: Handler, inFlight: Set<Promise<void>>): Ser
   // Longer than the 90 s for which Go's clients (Grafana, Prometheus) keep a connection, so that they close it first.
   server.keepAliveTimeout = 95_000
   return server
-}
-
-/** Health and metrics, on a port of their own: no identity is asked for here. */
-function createAdmin({ audit, metrics, ...parts }: Parts, state: { readonly stopping: boolean }): express.Express {
-  const app = express()
-  app.disable('x-powered-by')
-  app.get('/-/healthy', (_, response) => {
-    response.type('text').send('bailiwick is running.\n')
-  })
-  app.get('/-/ready', (_, response) => {
-    const status = audit.status()
-    const checks = {
-      stopping: state.stopping,
-      audit: status.state === 'open' ? 'open' : { state: status.state, failure: status.lastFailure ?? null },
-      checkpoints: status.checkpoints ?? null,
-      issuers: allKeys(parts).map((keys) => keys.state()),
-      policy: stateOf(parts.policy),
-      ...(parts.mesh === null ? {} : { mesh: parts.mesh.selfTest.state() }),
-    }
-    const keys = parts.issuers.some((issuer) => issuer.state().keyAge !== null)
-    response.status(!state.stopping && keys && status.state === 'open' ? 200 : 503).json(checks)
-  })
-  app.get('/metrics', async (_, response) => {
-    const { contentType, text } = await metrics.expose()
-    response.set('content-type', contentType).send(text)
-  })
-  return app
 }

@@ -51,6 +51,7 @@ export function openBrowser(config: Config, { issuers, policy, log, clock }: Sho
     logoutTokens: openLogoutTokens(keys, clientId, clock),
     clusters: config.clusters.map(({ name }) => name),
     cli: config.cli !== null,
+    review: null,
     policy,
     log,
     clock,

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { version } from '../app.ts'
 import { audit } from './audit/audit.ts'
 import { checkConfig } from './check-config.ts'
 import { UsageError, readGiven } from './command.ts'
@@ -82,10 +82,4 @@ async function runGiven(command: Command, args: readonly string[], terminal: Ter
     terminal.err(`${error.message}\n\n${command.help}`)
   }
   return 2
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  const manifest: unknown = JSON.parse(text)
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : ''
 }

@@ -96,7 +96,15 @@ describe('the process', () => {
     assert.match(await response.text(), /success/)
     assert.deepEqual(await gateway.ended, [0, null])
     const kinds = (await readRecords(auditDir)).map(({ kind }) => kind)
-    assert.deepEqual(kinds, ['log.opened', 'policy.loaded', 'decision', 'outcome', 'log.sealed'])
+    assert.deepEqual(kinds, [
+      'log.opened',
+      'policy.loaded',
+      'gateway.started',
+      'decision',
+      'outcome',
+      'gateway.stopped',
+      'log.sealed',
+    ])
   })
 
   it('continues the chain of the record after a restart', async () => {

@@ -19,7 +19,7 @@ interface Room {
 const rooms: Readonly<Record<string, Room>> = {
   promql: { may: [], packages: [], node: false },
   identity: { may: [], packages: ['jose', 'openid-client'], node: true },
-  audit: { may: [], packages: [], node: true },
+  audit: { may: [], packages: ['pg'], node: true },
   telemetry: { may: [], packages: ['prom-client', 'pino'], node: true },
   policy: { may: [], types: ['identity'], packages: ['casbin', 'csv-parse'], node: true },
   prometheus: { may: ['promql'], types: ['policy'], packages: ['http-proxy-middleware'], node: true },
@@ -29,20 +29,30 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: [],
     node: true,
   },
-  pages: { may: ['identity', 'policy', 'audit', 'telemetry'], packages: [], node: false },
+  review: { may: ['audit'], types: ['identity', 'policy'], packages: ['@duckdb'], node: true },
+  pages: { may: ['identity', 'policy', 'audit', 'review', 'telemetry'], packages: [], node: false },
   config: {
     may: [],
-    types: ['identity', 'policy', 'prometheus', 'audit', 'telemetry'],
+    types: ['identity', 'policy', 'prometheus', 'audit', 'review', 'telemetry'],
     packages: ['zod', 'yaml'],
     node: true,
   },
-  app: { may: ['identity', 'pages'], types: ['config', 'policy', 'telemetry'], packages: [], node: true },
-  'app.ts': {
-    may: ['app', 'config', 'identity', 'policy', 'prometheus', 'gateway', 'audit', 'telemetry'],
+  app: {
+    may: ['identity', 'pages', 'audit', 'review'],
+    types: ['config', 'policy', 'telemetry'],
     packages: ['express'],
     node: true,
   },
-  cli: { may: ['app.ts', 'config', 'identity', 'policy', 'audit', 'promql', 'prometheus'], packages: [], node: true },
+  'app.ts': {
+    may: ['app', 'config', 'identity', 'policy', 'prometheus', 'gateway', 'audit', 'review', 'telemetry'],
+    packages: ['express'],
+    node: true,
+  },
+  cli: {
+    may: ['app.ts', 'config', 'identity', 'policy', 'audit', 'review', 'promql', 'prometheus'],
+    packages: [],
+    node: true,
+  },
   'main.ts': { may: ['cli'], packages: [], node: true },
 }
 
