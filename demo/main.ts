@@ -70,6 +70,7 @@ Who may see what (policies/policy.csv):
   dana    auditors           no metrics; she reads the audit record
 
 In a browser:              ${stage.url}/bailiwick/   (who am I, what may I see, and why)
+The record, in a browser:  ${stage.url}/bailiwick/review/   (sign in as dana)
 Grafana's datasource URL:  ${stage.url}/clusters/demo   (the first cluster also answers at ${stage.url})
 Prometheus behind it:      ${stage.prometheusUrl}   (in real life, nobody but the gateway reaches it)
 OIDC provider:             ${stage.issuer}
@@ -79,7 +80,9 @@ Operational log:           ${stage.dir}/gateway.log
 
 To paste, in this directory (tokens are in ${stage.dir}/tokens and renewed while this runs):`)
   for (const step of stepsFor(stage)) say(`\n# ${step.title}\n#   expect: ${step.expected}\n${curlLine(step, stage)}`)
-  say(`\n# what is on record about all that\ntail -n 2 ${await auditFile(stage)}\n\nCtrl-C stops everything.`)
+  say(
+    `\n# what is on record about all that\ntail -n 2 ${await auditFile(stage)}\n\n# whether anything of it was changed\nnpm run bailiwick -- audit verify ${stage.dir}/audit --key ${stage.dir}/audit-key.pub\n\nCtrl-C stops everything.`,
+  )
   await interrupted
   clearInterval(timer)
   say('\nStopping …')

@@ -5,6 +5,7 @@ import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { generateKeyPair } from '../src/audit/keys.ts'
 import { gatewayConfig } from './parts/gateway-config.ts'
 import { gatewayClient, startIdp } from './parts/idp.ts'
 import type { RunningIdp } from './parts/idp.ts'
@@ -96,7 +97,9 @@ async function start(
   const auditDir = join(dir, 'audit')
   const adminPort = await portNear(ports.admin, 'the gateway’s admin port', tell)
   const clusters = { demo: prometheus.url }
-  const config = { port, adminPort, clusters, issuer: idp.issuer, audience, auditDir, loginClient: 'gateway' }
+  const audit = { checkpoints: { key_file: await auditKey(dir) } }
+  const own = { auditDir, audit, loginClient: 'gateway' }
+  const config = { port, adminPort, clusters, issuer: idp.issuer, audience, ...own }
   const adminUrl = `http://127.0.0.1:${adminPort}`
   stops.push(await startGateway(dir, gatewayConfig(config), adminUrl))
   tell(`The gateway is ready on ${url}`)
@@ -112,6 +115,19 @@ async function start(
     token: (person) => writeToken(idp, dir, person),
     stop,
   }
+}
+
+/** The key of the record stays for as long as the record does. */
+async function auditKey(dir: string): Promise<string> {
+  const file = join(dir, 'audit-key')
+  const { privatePem, publicPem } = generateKeyPair()
+  try {
+    await writeFile(file, privatePem, { flag: 'wx', mode: 0o600 })
+    await writeFile(`${file}.pub`, publicPem)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  }
+  return file
 }
 
 /** At least the last six hours, and far enough back for the last 3 a.m. whose story is over (UTC). */

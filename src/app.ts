@@ -4,16 +4,15 @@ import type { Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
 import { createAdmin } from './app/admin.ts'
-import { announcing } from './app/announce.ts'
 import { openBrowser } from './app/browser.ts'
-import { checkpointNumbers, tellChange, tellStart } from './app/checkpoints.ts'
-import { mergeLoaded, reportsOf } from './app/policy.ts'
+import { reportsOf } from './app/policy.ts'
+import { openRecord } from './app/record.ts'
+import type { Recording } from './app/record.ts'
 import { close, listen, urlOf } from './app/servers.ts'
 import { openSources } from './app/sources.ts'
 import type { Mesh } from './app/sources.ts'
+import { numbersOf } from './app/tell-record.ts'
 import { version } from './app/version.ts'
-import { readCheckpointOptions } from './audit/checkpointer.ts'
-import { openAuditLog } from './audit/log.ts'
 import type { AuditLog } from './audit/log.ts'
 import type { AuditEntry } from './audit/record.ts'
 import type { Config } from './config/config.ts'
@@ -61,6 +60,7 @@ const lastWait = 5_000
 /** The parts of one gateway that stay for as long as it runs. */
 interface Parts {
   readonly audit: AuditLog
+  readonly recording: Recording
   readonly issuers: readonly IssuerKeys[]
   readonly datasources: readonly Datasource[]
   readonly mesh: Mesh | null
@@ -96,12 +96,13 @@ export async function startApp(
     selfTest: mesh?.selfTest.receive ?? null,
     pages: browser?.pages ?? null,
     policy: parts.policy.current,
+    bestEffort: config.audit.mode === 'best-effort',
     clock: () => new Date(),
     newId: randomUUID,
   })
   const state = { stopping: false }
   const server = createClientServer(handler, inFlight)
-  const admin = createServer(createAdmin({ ...parts, keys: allKeys(parts) }, state))
+  const admin = createServer(createAdmin({ ...parts, ...parts.recording, keys: allKeys(parts) }, state))
   try {
     await listen(admin, config.admin)
     // Last: the first request finds the first policy on record.
@@ -145,7 +146,7 @@ function runningApp(parts: Parts, { server, admin, inFlight, state, grace }: Doo
       // Their connections are cut by now. One that does not notice must not keep the record from being sealed.
       const all = await Promise.race([ended, sleep(lastWait, false, { ref: false })])
       if (!all) log.error({ inFlight: inFlight.size }, 'requests did not end, though their connections were cut')
-      await parts.audit.append({ kind: 'gateway.stopped', unfinished: all ? 0 : inFlight.size })
+      await parts.audit.appendRefusal({ kind: 'gateway.stopped', unfinished: all ? 0 : inFlight.size })
       await stopParts(parts)
       await close(admin, 0)
       log.info(parts.audit.status(), 'stopped, the audit log is sealed')
@@ -154,16 +155,15 @@ function runningApp(parts: Parts, { server, admin, inFlight, state, grace }: Doo
 }
 
 function buildParts(config: Config, first: Policy, log: Logger): Parts {
-  const { audit, announce } = openRecord(config, log)
+  const recording = openRecord(config, { log, clock: () => new Date(), newId: randomUUID })
+  const { audit, announce } = recording
   const issuers = config.issuers.map((options) => openIssuer(options, Date.now))
   const datasources = config.datasources.map((options) => openDatasource(options, Date.now))
   const quota = openQuota()
   const metrics = createMetrics({
     quota: () => quota.state(),
-    audit() {
-      const { state, queued, records, checkpoints } = audit.status()
-      return { open: state === 'open', queued, records, checkpoints: checkpointNumbers(checkpoints ?? null) }
-    },
+    audit: () => numbersOf(audit.status()),
+    sinks: () => recording.sinks.status().map((sink) => ({ ...sink, up: sink.state === 'up' })),
     policy() {
       const { digest, rules } = policy.current()
       return { digest, rules, rejected: policy.rejected() !== null }
@@ -179,32 +179,28 @@ function buildParts(config: Config, first: Policy, log: Logger): Parts {
     await Promise.all([reports.began(first), announce(startedEntry(config, url))])
     policy.start()
   }
-  return { audit, issuers, datasources, mesh: openMesh(config, log), clusters, policy, quota, begin, metrics, log }
-}
-
-/** The audit log, in which the record of a policy stands before all of that policy's decisions. */
-function openRecord({ audit: { directory: dir, checkpoints: settings } }: Config, operational: Logger) {
-  tellStart(settings, operational)
-  const told = (): void => tellChange(log.status().checkpoints ?? null, operational)
-  const checkpoints = readCheckpointOptions(settings)
-  const log = openAuditLog({ dir, clock: () => new Date(), newId: randomUUID, checkpoints, told })
-  const { append, announce } = announcing((entry: AuditEntry) => log.append(entry), mergeLoaded)
-  const audit: AuditLog = {
-    append,
-    note: (entry) => log.note(entry),
-    status: () => log.status(),
-    seal: () => log.seal(),
+  return {
+    audit,
+    recording,
+    issuers,
+    datasources,
+    mesh: openMesh(config, log),
+    clusters,
+    policy,
+    quota,
+    begin,
+    metrics,
+    log,
   }
-  return { audit, announce }
 }
 
-const startedEntry = ({ clusters }: Config, url: string): AuditEntry => ({
+const startedEntry = ({ clusters, audit }: Config, url: string): AuditEntry => ({
   kind: 'gateway.started',
   version: version(),
   node: process.version,
   url,
   clusters: clusters.map(({ name }) => name),
-  mode: 'required',
+  mode: audit.mode,
 })
 
 /** Mesh identity is off until the gateway has seen that nobody can forge it: the log says so, and why. */
@@ -229,11 +225,11 @@ function describeResource({ publicUrl, issuers, cli }: Config): ResourceMetadata
   return { resource: publicUrl, authorizationServers: issuers.map(({ issuer }) => issuer), cli }
 }
 
-async function stopParts({ audit, clusters, mesh, ...parts }: Parts): Promise<void> {
+async function stopParts({ recording, clusters, mesh, ...parts }: Parts): Promise<void> {
   mesh?.selfTest.stop()
   for (const keys of allKeys(parts)) keys.stop()
   for (const { upstream } of clusters.values()) upstream.close()
-  await audit.seal()
+  await recording.stop()
 }
 
 function createClientServer(handler: Handler, inFlight: Set<Promise<void>>): Server {

@@ -12,6 +12,8 @@ export interface GatewayConfig {
   readonly issuer: string
   readonly audience: string
   readonly auditDir: string
+  /** More settings of the record. */
+  readonly audit?: Readonly<Record<string, unknown>>
   /** Such as `1s`; the product's default when absent. */
   readonly clockTolerance?: string
   /** Does an answer say that it was narrowed? The product's default when absent. */
@@ -48,7 +50,7 @@ export const gatewayConfig = (options: GatewayConfig): string =>
       ...(options.loginClient === undefined ? {} : { login: loginOf(options.issuer, options.loginClient) }),
     },
     policy: { model: `${policies}/model.conf`, rules: [`${policies}/policy.csv`, ...(options.rules ?? [])] },
-    audit: { directory: options.auditDir },
+    audit: { directory: options.auditDir, ...options.audit },
     log: { level: options.level ?? 'info' },
   })
 

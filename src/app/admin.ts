@@ -1,5 +1,6 @@
 import express from 'express'
 import type { AuditLog } from '../audit/log.ts'
+import type { Sinks } from '../audit/sinks/sinks.ts'
 import type { IssuerKeys } from '../identity/issuer.ts'
 import type { LivePolicy } from '../policy/reload.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -9,6 +10,7 @@ import type { Mesh } from './sources.ts'
 /** What health and metrics are told from. */
 interface Watched {
   readonly audit: AuditLog
+  readonly sinks: Sinks
   /** The providers' keys. */
   readonly issuers: readonly IssuerKeys[]
   /** Those, and the keys of each Grafana whose word is taken. */
@@ -33,13 +35,17 @@ export function createAdmin(
     const checks = {
       stopping: state.stopping,
       audit: status.state === 'open' ? 'open' : { state: status.state, failure: status.lastFailure ?? null },
+      ...(status.mode === 'required' ? {} : { bestEffort: { unrecorded: status.unrecorded } }),
+      disk: status.disk,
+      sinks: parts.sinks.status(),
       checkpoints: status.checkpoints ?? null,
       issuers: parts.keys.map((keys) => keys.state()),
       policy: stateOf(parts.policy),
       ...(parts.mesh === null ? {} : { mesh: parts.mesh.selfTest.state() }),
     }
     const keys = parts.issuers.some((issuer) => issuer.state().keyAge !== null)
-    response.status(!state.stopping && keys && status.state === 'open' ? 200 : 503).json(checks)
+    const answers = status.state === 'open' || status.mode === 'best-effort'
+    response.status(!state.stopping && keys && answers ? 200 : 503).json(checks)
   })
   app.get('/metrics', async (_, response) => {
     const { contentType, text } = await metrics.expose()

@@ -9,7 +9,7 @@ import { openSessions } from '../identity/sessions.ts'
 import { sessionSource } from '../identity/sources/session.ts'
 import type { VerifiedToken } from '../identity/token.ts'
 import { createPages } from '../pages/pages.ts'
-import type { Pages } from '../pages/answer.ts'
+import type { Pages, Reviewing } from '../pages/answer.ts'
 import { paths } from '../pages/paths.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -26,12 +26,14 @@ export interface Browser {
 interface Shown {
   readonly issuers: readonly IssuerKeys[]
   readonly policy: () => Policy
+  /** Null, or not given, where nobody looks at the record with a browser. */
+  readonly review?: Reviewing | null
   readonly log: Logger
   readonly clock: () => number
 }
 
 /** Null where nobody is to log in with a browser. */
-export function openBrowser(config: Config, { issuers, policy, log, clock }: Shown): Browser | null {
+export function openBrowser(config: Config, { issuers, policy, review = null, log, clock }: Shown): Browser | null {
   const { login: options } = config
   const keys = issuers.find((one) => one.options.issuer === options?.issuer.issuer)
   if (options === null || keys === undefined) return null
@@ -51,7 +53,7 @@ export function openBrowser(config: Config, { issuers, policy, log, clock }: Sho
     logoutTokens: openLogoutTokens(keys, clientId, clock),
     clusters: config.clusters.map(({ name }) => name),
     cli: config.cli !== null,
-    review: null,
+    review,
     policy,
     log,
     clock,

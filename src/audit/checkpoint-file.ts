@@ -38,6 +38,11 @@ export class CheckpointFile {
     this.#pending.push(line)
   }
 
+  /** Files are read in the order of their names: nothing goes beside a segment when something stands beside a newer one. */
+  mayGoTo(segmentFile: string): boolean {
+    return segmentOf(segmentFile) >= this.#segment
+  }
+
   /** Writes what is pending beside this segment; answers what is on stable storage now. Never rejects. */
   async flush(
     segmentFile: string,

@@ -1,76 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { fail, type Result } from '../result.ts'
-import { CheckpointCopy, CheckpointFile, type CopyStatus } from './checkpoint-file.ts'
-import { checkpointLine, idleLimit, keyChangeLine, noCheckpoint, signKeyChange, type Checkpoint } from './checkpoint.ts'
+import { CheckpointCopy, CheckpointFile } from './checkpoint-file.ts'
+import type { CheckpointerParts, CheckpointStatus } from './checkpoint-options.ts'
+import { recoverCheckpoints, type Made } from './checkpoint-recovery.ts'
+import { checkpointLine, idleLimit, keyChangeLine, noCheckpoint } from './checkpoint.ts'
 import { ioFailure, type AuditFailure } from './failure.ts'
-import type { Files } from './files.ts'
-import { readSigningKey, type SigningKey } from './keys.ts'
-import { findLastCheckpoint, uncoveredSegments, type LastCheckpoint } from './last-checkpoint.ts'
-import { isSignedBy } from './note.ts'
 import { segmentOf } from './read-segments.ts'
 import type { KeyChangedEntry } from './record.ts'
 import type { Extent, Segment } from './segment.ts'
 
-/** How checkpoints are made. */
-export interface CheckpointOptions {
-  /** `null`: they are not signed. */
-  readonly key: SigningKey | null
-  /** The key that signed before, to vouch for the new one. */
-  readonly previousKey: SigningKey | null
-  /** A file in a second place that gets a copy of each. */
-  readonly copyTo: string | null
-  /** Milliseconds between two of them with traffic, and without. */
-  readonly every: number
-  readonly idle: number
-}
-
-/** The same with keys in PEM form; throws when one is none. */
-export function readCheckpointOptions({
-  key,
-  previousKey,
-  ...rest
-}: Omit<CheckpointOptions, 'key' | 'previousKey'> & {
-  readonly key: string | null
-  readonly previousKey: string | null
-}): CheckpointOptions {
-  return { ...rest, key: readKey(key), previousKey: readKey(previousKey) }
-}
-
-const readKey = (pem: string | null): SigningKey | null => (pem === null ? null : readSigningKey(pem))
-
-/** What the operator can know about the checkpoints. */
-export interface CheckpointStatus {
-  /** Id of the key that signs; `null`: they are not signed. */
-  readonly signedBy: string | null
-  /** The newest one on stable storage. */
-  readonly last: { readonly number: number; readonly at: string } | null
-  /** Why none is made at the moment. */
-  readonly failure: AuditFailure | null
-  /** What was found wrong with the log of an earlier start: `bailiwick audit verify` says more. */
-  readonly problems: readonly string[]
-  readonly copy: CopyStatus | null
-}
-
-/** What the checkpointer needs from the log. */
-export interface CheckpointerParts {
-  readonly dir: string
-  readonly files: Files
-  readonly clock: () => Date
-  readonly options: CheckpointOptions
-  /** Keeps a record about the keys. */
-  readonly record: (entry: KeyChangedEntry) => Promise<Result<unknown, AuditFailure>>
-  /** Called when a failure begins, changes or ends. */
-  readonly told: () => void
-}
-
-interface Made {
-  readonly hash: string
-  readonly number: number
-  /** Milliseconds since 1970, as the checkpoint says. */
-  readonly time: number
-  readonly segment: string
-  readonly size: number
-}
+export { readCheckpointOptions, type CheckpointOptions, type CheckpointStatus } from './checkpoint-options.ts'
 
 /**
  * Makes checkpoints in a loop of its own: no answer waits for one, and a failure only shows in the status. A checkpoint
@@ -94,7 +33,8 @@ export class Checkpointer {
   #lastRound = 0
   #newest: CheckpointStatus['last'] = null
   #failure: AuditFailure | null = null
-  #problems: string[] = []
+  #problems: readonly string[] = []
+  #covered: number | null = null
 
   constructor(parts: CheckpointerParts) {
     this.#parts = parts
@@ -119,6 +59,11 @@ export class Checkpointer {
       problems: this.#problems,
       copy,
     }
+  }
+
+  /** The highest number that a checkpoint on stable storage covers; `null` before the first. */
+  get covered(): number | null {
+    return this.#covered
   }
 
   /** A segment is written from now on. */
@@ -185,7 +130,7 @@ export class Checkpointer {
   }
 
   async #makeDue(): Promise<AuditFailure | null> {
-    // The file in which they stand is named after the segment that was live then.
+    // The file in which those of earlier processes stand is named after the segment that is live now.
     const file = this.#live?.file ?? this.#ended.at(-1)?.file
     if (file === undefined) return null
     if (!this.#recovered) await this.#recover(this.#first ?? file)
@@ -193,12 +138,17 @@ export class Checkpointer {
     if (failure !== null) return failure
     for (let extent = this.#ended[0]; extent !== undefined; extent = this.#ended[0]) {
       if (!this.#isCovered(extent)) this.#make(extent)
+      // Beside it, so that a segment and its checkpoints can be kept or deleted together. What an earlier process left
+      // has a file already, which is not touched.
+      const own = extent.file >= (this.#first ?? file) && this.#file.mayGoTo(extent.file)
+      const failure = own ? await this.#flush(extent.file) : null
+      if (failure !== null) return failure
       this.#ended.shift()
     }
     const extent = this.#live?.extent ?? null
     const idle = performance.now() - this.#lastRound >= this.#parts.options.idle
     if (extent !== null && (idle || !this.#isCovered(extent))) this.#make(extent)
-    return await this.#flush(file)
+    return await this.#flush(extent?.file ?? file)
   }
 
   #isCovered({ file, tree }: Extent): boolean {
@@ -227,7 +177,7 @@ export class Checkpointer {
     }
     const { line, hash } = checkpointLine(facts, tree.roots, options.key)
     this.#file.add(line)
-    this.#made = { hash, number, time: now.getTime(), segment, size: tree.size }
+    this.#made = { hash, number, time: now.getTime(), segment, size: tree.size, seq }
     this.#lastRound = performance.now()
   }
 
@@ -237,51 +187,27 @@ export class Checkpointer {
     if (written.length > 0) {
       this.#copy?.send(written)
       const made = this.#made
-      if (made !== null) this.#newest = { number: made.number, at: new Date(made.time).toISOString() }
+      if (made !== null) {
+        this.#newest = { number: made.number, at: new Date(made.time).toISOString() }
+        this.#covered = made.seq
+      }
     }
     return failure
   }
 
   /** Goes on where an earlier process ended, and covers the last second that it did not come to. */
   async #recover(first: string): Promise<void> {
-    const { dir, files } = this.#parts
     this.#problems = []
-    const found = await findLastCheckpoint(files, dir)
-    const { checkpoint } = found
-    if (checkpoint !== null) {
-      const { hash, number, time, segment, size } = checkpoint
-      this.#made = { hash, number, time: Date.parse(time), segment, size }
-      if (this.#isTrusted(checkpoint)) {
-        const earlier = await uncoveredSegments(files, dir, checkpoint, first)
-        this.#problems = earlier.flatMap((one) => ('problem' in one ? [one.problem] : []))
-        this.#ended.unshift(...earlier.flatMap((one) => ('extent' in one ? [one.extent] : [])))
-      } else this.#problems.push(`the signature of checkpoint ${number} is not that of a key at hand`)
-    }
-    this.#changeKey(found)
+    const log = this.#live?.extent?.log ?? this.#ended.at(-1)?.log ?? ''
+    const { made, ended, problems, change } = await recoverCheckpoints(this.#parts, first, log)
+    this.#made = made
+    this.#covered = made?.seq ?? null
+    this.#ended.unshift(...ended)
+    this.#problems = problems
+    if (change !== null) this.#file.add(keyChangeLine(change.note))
+    this.#change = change
     this.#recovered = true
-    if (this.#problems.length > 0) this.#parts.told()
-  }
-
-  #isTrusted({ note }: Checkpoint): boolean {
-    const { key, previousKey } = this.#parts.options
-    const [signature] = note.signatures
-    if (signature === undefined) return true
-    return [key, previousKey].some((one) => one !== null && isSignedBy(note, one))
-  }
-
-  /** Where another key signed before: puts the change among the checkpoints. */
-  #changeKey({ checkpoint, change }: LastCheckpoint): void {
-    const { clock, options } = this.#parts
-    const { key, previousKey } = options
-    const before = change === null ? (checkpoint?.note.signatures[0]?.id ?? null) : (change.next?.id ?? null)
-    if (before === (key?.id ?? null)) return
-    const old = previousKey?.id === before ? previousKey : before
-    const from = this.#made === null ? 0 : this.#made.number + 1
-    const log = this.#live?.extent?.log ?? ''
-    const vouching = typeof old === 'string' ? null : old
-    const note = signKeyChange({ log, old, next: key, from, time: clock().toISOString() }, [vouching, key])
-    this.#file.add(keyChangeLine(note))
-    this.#change = { kind: 'key.changed', old: before, new: key?.id ?? null, from, note }
+    if (problems.length > 0) this.#parts.told()
   }
 
   /** The change of keys is on record before the new key signs anything. */

@@ -3,9 +3,9 @@ export interface AuditFailure {
   /**
    * `io`: the system refused an operation; `moved`: the live file is no longer where it was, or not as long as written;
    * `owned`: another gateway holds the directory; `deadline`: the disk did not answer in time; `full`: too many records wait;
-   * `sealed`: the log is closed.
+   * `disk`: the volume is full, or fuller than it may be; `sealed`: the log is closed.
    */
-  readonly code: 'io' | 'moved' | 'owned' | 'deadline' | 'full' | 'sealed'
+  readonly code: 'io' | 'moved' | 'owned' | 'deadline' | 'full' | 'disk' | 'sealed'
   readonly reason: string
   readonly remedy: string
 }
@@ -23,6 +23,8 @@ const remedies: Readonly<Record<string, string>> = {
   EMFILE: 'raise the limit of open files (ulimit -n)',
 }
 
+const noRoom: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
+
 /** The system's code of an error (`ENOSPC`), or an empty text when it has none. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
@@ -31,5 +33,6 @@ export function errorCode(error: unknown): string {
 /** Turns what a file operation threw into a failure that says what was tried and what helps. */
 export function ioFailure(doing: string, error: unknown): AuditFailure {
   const reason = `${doing}: ${error instanceof Error ? error.message : String(error)}`
-  return { code: 'io', reason, remedy: remedies[errorCode(error)] ?? 'check the volume the audit directory is on' }
+  const remedy = remedies[errorCode(error)] ?? 'check the volume the audit directory is on'
+  return { code: noRoom.has(errorCode(error)) ? 'disk' : 'io', reason, remedy }
 }

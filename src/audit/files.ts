@@ -7,6 +7,7 @@ import {
   readdir,
   rename,
   stat,
+  statfs,
   unlink,
   type FileHandle,
 } from 'node:fs/promises'
@@ -16,6 +17,14 @@ export interface FileFacts {
   readonly device: bigint
   readonly inode: bigint
   readonly size: number
+}
+
+/** The room of a volume, in bytes. */
+export interface VolumeFacts {
+  readonly total: number
+  readonly free: number
+  /** What of it the gateway's user can have. */
+  readonly available: number
 }
 
 /** An open file. Every operation may reject with a system error, or never return. */
@@ -38,6 +47,10 @@ export interface Files {
   /** A file for appending, made (mode 600) where there is none. */
   append(path: string): Promise<OpenFile>
   facts(path: string): Promise<FileFacts>
+  /** Bytes of the volume that a file takes: fewer than its size where it has holes. */
+  allocated(path: string): Promise<number>
+  /** statfs(2) on the volume of a directory. */
+  space(dir: string): Promise<VolumeFacts>
   /** The names in a directory. */
   list(dir: string): Promise<readonly string[]>
   /** Makes a directory of mode 700 and those above it; answers the topmost one made, if any. */
@@ -75,6 +88,12 @@ export const nodeFiles: Files = {
   open: async (path) => asOpenFile(await open(path, 'r')),
   append: async (path) => asOpenFile(await open(path, O_RDWR | O_CREAT | O_APPEND, 0o600)),
   facts: async (path) => asFacts(await stat(path, { bigint: true })),
+  // stat(2) counts in 512 bytes, whatever the volume does.
+  allocated: async (path) => (await stat(path)).blocks * 512,
+  space: async (dir) => {
+    const { blocks, bfree, bavail, bsize } = await statfs(dir)
+    return { total: blocks * bsize, free: bfree * bsize, available: bavail * bsize }
+  },
   list: (dir) => readdir(dir),
   makeDir: (dir) => mkdir(dir, { recursive: true, mode: 0o700 }),
   syncDir: async (dir) => {

@@ -3,6 +3,7 @@ import { parseCheckpointsLine, type Checkpoint, type KeyChange } from './checkpo
 import type { Files } from './files.ts'
 import { chainOf, firstChain, readRecordEnd } from './line.ts'
 import { GrowingTree, leafHash } from './merkle.ts'
+import { DamagedFile } from './packed.ts'
 import { lastLines } from './previous.ts'
 import { LineSource, checkpointsFiles, segmentFiles, segmentOf, sizesOf } from './read-segments.ts'
 import type { Extent } from './segment.ts'
@@ -51,7 +52,13 @@ export async function uncoveredSegments(
   const names = (await segmentFiles(files, dir)).filter((file) => segmentOf(file) >= last.segment && file < live)
   const found: Earlier[] = []
   for (const readable of await sizesOf(files, dir, names)) {
-    found.push(await extentOf(files, readable, segmentOf(readable.file) === last.segment ? last : null, last.log))
+    const from = segmentOf(readable.file) === last.segment ? last : null
+    found.push(
+      await extentOf(files, readable, from, last.log).catch((error: unknown) => {
+        if (error instanceof DamagedFile) return { problem: error.message }
+        throw error
+      }),
+    )
   }
   return found
 }

@@ -8,6 +8,8 @@ export interface AuditLimits {
   readonly deadlineMs: number
   /** The shortest time between two tries to open a segment. */
   readonly retryMs: number
+  /** How often the log looks how full its volume is. */
+  readonly diskEveryMs: number
   /** The longest string kept whole; the rest is cut and its place listed in `truncated`. */
   readonly textUnits: number
   /** What one top-level field may hold in all, so that a hostile `asked` can never crowd out `decision`. */
@@ -20,6 +22,7 @@ export const auditLimits: AuditLimits = {
   queueBytes: 32 * 1024 * 1024,
   deadlineMs: 5_000,
   retryMs: 1_000,
+  diskEveryMs: 5_000,
   textUnits: 128 * 1024,
   fieldUnits: 512 * 1024,
 }

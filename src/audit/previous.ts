@@ -2,9 +2,13 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Files, OpenFile } from './files.ts'
 import { readRecordEnd, type RecordEnd } from './line.ts'
+import { isPacked } from './packed.ts'
+import { LineSource, plainName, segmentFiles } from './read-segments.ts'
 import type { PreviousSegment, TornTail, UnreadSegment } from './record.ts'
+import { segmentTime } from './segment-names.ts'
 
-const namePattern = /^audit-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-.+\.ndjson$/
+export { segmentName } from './segment-names.ts'
+
 const newline = 0x0a
 const chunkBytes = 64 * 1024
 
@@ -18,28 +22,17 @@ export interface Continuation {
   readonly newest: number
 }
 
-/** The name of a segment. Names sort in the order of the times in them. */
-export function segmentName(time: number, boot: string): string {
-  return `audit-${new Date(time).toISOString().replaceAll(/[-:.]/g, '')}-${boot}.ndjson`
-}
-
-/** The time in a segment's name; `null` when the file is no segment. */
-export function segmentTime(name: string): number | null {
-  const [, year, month, day, hour, minute, second, ms] = namePattern.exec(name) ?? []
-  const time = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`)
-  return Number.isNaN(time) ? null : time
-}
-
 /**
  * Finds the newest segment that ends in a readable record, and lists the newer ones that do not. Only reads.
  * Rejects when the directory cannot be listed; a segment that cannot be read is reported in `unread`.
  */
 export async function findPrevious(files: Files, dir: string): Promise<Continuation> {
-  const names = (await files.list(dir)).filter((name) => segmentTime(name) !== null).toSorted()
+  const names = await segmentFiles(files, dir)
   const newest = segmentTime(names.at(-1) ?? '') ?? 0
   const unread: UnreadSegment[] = []
-  for (const file of names.toReversed()) {
-    const end = await segmentEnd(files, join(dir, file))
+  for (const name of names.toReversed()) {
+    const file = plainName(name)
+    const end = await segmentEnd(files, join(dir, name))
     if ('record' in end) {
       const { log, seq, chain, kind } = end.record
       if (end.tail !== null)
@@ -54,6 +47,9 @@ export async function findPrevious(files: Files, dir: string): Promise<Continuat
 type SegmentEnd = { readonly record: RecordEnd; readonly tail: TornTail | null } | Omit<UnreadSegment, 'file'>
 
 async function segmentEnd(files: Files, path: string): Promise<SegmentEnd> {
+  if (isPacked(path)) {
+    return await packedEnd(files, path).catch((error: unknown) => ({ found: 'unreadable', because: String(error) }))
+  }
   let opened: OpenFile
   try {
     opened = await files.open(path)
@@ -68,6 +64,26 @@ async function segmentEnd(files: Files, path: string): Promise<SegmentEnd> {
     // Nothing was written through it: a failing close loses nothing.
     await opened.close().catch(() => undefined)
   }
+}
+
+/** A compressed one cannot be read from behind. That is rare: the newest segments are not compressed. */
+async function packedEnd(files: Files, path: string): Promise<SegmentEnd> {
+  const lines = await LineSource.open(files, { path, size: 0 })
+  const rest = createHash('sha256')
+  let [last, whole, bytes]: [string | null, number, number] = [null, 0, 0]
+  try {
+    for (let line = await lines.next(); line !== undefined; line = await lines.next()) {
+      bytes = line.end
+      if (line.form !== 'whole') rest.update(line.bytes)
+      else [last, whole] = [line.bytes.toString('utf8'), line.end]
+    }
+  } finally {
+    await lines.close()
+  }
+  const tail = whole < bytes ? { bytes: bytes - whole, sha256: rest.digest('hex') } : null
+  if (last === null) return tail === null ? { found: 'empty', bytes } : { found: 'torn', ...tail }
+  const record = readRecordEnd(last)
+  return record === null ? { found: 'damaged', bytes } : { record, tail }
 }
 
 async function lastRecord(opened: OpenFile): Promise<SegmentEnd> {

@@ -3,7 +3,16 @@ import { parseCheckpoint, parseCheckpointsLine, parseKeyChange } from './checkpo
 import { nodeFiles, type Files } from './files.ts'
 import type { CheckKey } from './keys.ts'
 import { leafHash, PathBuilder, rootOfPath } from './merkle.ts'
-import { LineSource, checkpointsFiles, segmentFiles, segmentOf, sizesOf, type ReadableFile } from './read-segments.ts'
+import {
+  LineSource,
+  checkpointsFiles,
+  segmentFiles,
+  segmentOf,
+  segmentsAmong,
+  sizesOf,
+  type ReadableFile,
+} from './read-segments.ts'
+import { buriedIn, parseTombstone, readSmall } from './tombstone.ts'
 import { KeyRing } from './verify-keys.ts'
 import { recordIn } from './verify-line.ts'
 
@@ -39,7 +48,8 @@ export async function makeProof(
   try {
     const checkpoints = await sizesOf(files, dir, await checkpointsFiles(files, dir))
     const place = await findRecord(files, dir, request, kind)
-    if (place === null) return fail(`no ${kind ?? 'first'} record of request ${request} is in ${dir}`)
+    if (place === null)
+      return fail(await notFound(files, dir, `no ${kind ?? 'first'} record of request ${request} is in ${dir}`))
     const found = await coveringCheckpoint(files, checkpoints, place)
     if (found === null) return fail(`no checkpoint covers that record yet: ${place.readable.file}:${place.index + 1}`)
     const path = await pathOf(files, place, found.size)
@@ -49,6 +59,26 @@ export async function makeProof(
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error))
   }
+}
+
+const mostNamed = 5
+
+/** What was deleted may have held it: an id alone does not say when it was. */
+async function notFound(files: Files, dir: string, sentence: string): Promise<string> {
+  const names = await files.list(dir)
+  const present = new Set(segmentsAmong(names).map(segmentOf))
+  const told: string[] = []
+  for (const name of names.toSorted()) {
+    const segment = buriedIn(name)
+    if (segment === null || present.has(segment)) continue
+    const tombstone = parseTombstone(await readSmall(files, dir, name))
+    if (tombstone === null) continue
+    const { records, first, last, time, because } = tombstone
+    told.push(`${segment}: ${records} records of ${first.ts} to ${last.ts}, deleted ${time} because of its ${because}`)
+  }
+  if (told.length === 0) return sentence
+  const more = told.length > mostNamed ? `; and ${told.length - mostNamed} segments before these` : ''
+  return `${sentence}; it was deleted if it stood in ${told.slice(-mostNamed).join('; or in ')}${more}`
 }
 
 async function findRecord(files: Files, dir: string, request: string, kind: string | null): Promise<Place | null> {

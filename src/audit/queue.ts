@@ -1,4 +1,4 @@
-import { fail, type Result } from '../result.ts'
+import { fail, ok, type Result } from '../result.ts'
 import type { AuditFailure } from './failure.ts'
 import type { Receipt } from './segment.ts'
 
@@ -8,15 +8,21 @@ export interface Pending {
   readonly members: string
   /** Answers the caller of `append`; `null` for a note, which nobody waits for. Calls after the first do nothing. */
   readonly settle: ((result: Result<Receipt, AuditFailure>) => void) | null
+  /** Says it that nothing was shown? Then it may take the last room, and gets a second try. */
+  readonly refusal: boolean
+  /** Was it in a segment that failed? */
+  readonly again?: boolean
 }
 
-/** Records in the order they came, at most so many and so many bytes. */
+/** Records in the order they came, at most so many and so many bytes, until they are on stable storage or given up. */
 export class RecordQueue {
   readonly #maxRecords: number
   readonly #maxBytes: number
+  #inFlight: readonly Pending[] = []
   #waiting: Pending[] = []
   // Counted in UTF-16 units: a bound against a pile-up, not an exact account.
   #bytes = 0
+  #lost = 0
   #arrival: PromiseWithResolvers<void> | null = null
 
   constructor(maxRecords: number, maxBytes: number) {
@@ -24,8 +30,19 @@ export class RecordQueue {
     this.#maxBytes = maxBytes
   }
 
+  /** How many wait, beside those in flight. */
   get length(): number {
     return this.#waiting.length
+  }
+
+  /** Notes that were given up. */
+  get lost(): number {
+    return this.#lost
+  }
+
+  /** Counts a note that was not even taken. */
+  lose(): void {
+    this.#lost++
   }
 
   /** Why nothing more fits, or `null`. */
@@ -45,20 +62,41 @@ export class RecordQueue {
     this.wake()
   }
 
-  /** Takes all there is. */
+  /** Takes all there is: they are in flight until the next call of this, `carry` or `giveUp`. */
   take(): readonly Pending[] {
-    const taken = this.#waiting
+    this.#inFlight = this.#waiting
     this.#waiting = []
     this.#bytes = 0
-    return taken
+    return this.#inFlight
   }
 
-  /** Fails and removes those somebody waits for: they were never written. Notes stay. */
-  failWaiters(failure: AuditFailure): void {
-    const all = this.take()
-    for (const pending of all) {
+  /** Those in flight are on stable storage. */
+  confirm(receipts: readonly Receipt[]): void {
+    for (const [index, receipt] of receipts.entries()) this.#inFlight[index]?.settle?.(ok(receipt))
+  }
+
+  /** The callers' patience is over, the disk's answer is not in. Removes those that were never written; notes stay. */
+  overdue(failure: AuditFailure): void {
+    for (const pending of this.#inFlight) pending.settle?.(fail(failure))
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#bytes = 0
+    for (const pending of waiting) {
       if (pending.settle === null) this.push(pending)
       else pending.settle(fail(failure))
+    }
+  }
+
+  /** No segment any more: nothing that waits, written or not, is known to be kept. */
+  giveUp(failure: AuditFailure): void {
+    for (const pending of this.#takeAll()) this.#fail(pending, failure)
+  }
+
+  /** The same, but what shows nothing is written once more, to the next segment: it may then stand in both. */
+  carry(failure: AuditFailure): void {
+    for (const pending of this.#takeAll()) {
+      if (pending.refusal && pending.again !== true) this.push({ ...pending, again: true })
+      else this.#fail(pending, failure)
     }
   }
 
@@ -71,5 +109,17 @@ export class RecordQueue {
   wake(): void {
     this.#arrival?.resolve()
     this.#arrival = null
+  }
+
+  #takeAll(): readonly Pending[] {
+    const inFlight = this.#inFlight
+    const all = [...inFlight, ...this.take()]
+    this.#inFlight = []
+    return all
+  }
+
+  #fail(pending: Pending, failure: AuditFailure): void {
+    if (pending.settle === null) this.#lost++
+    else pending.settle(fail(failure))
   }
 }

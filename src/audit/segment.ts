@@ -92,6 +92,15 @@ export class Segment {
     return this.#durable
   }
 
+  /** How many bytes and lines are on stable storage. */
+  get bytes(): number {
+    return this.#durableBytes
+  }
+
+  get lines(): number {
+    return this.#tree.size
+  }
+
   /** What a checkpoint can say of it; `null` before the first record is durable. */
   get extent(): Extent | null {
     if (this.#durable === null) return null
@@ -116,11 +125,14 @@ export class Segment {
       receipts.push({ seq: this.#seq++, file: this.file, chain })
       previous = chain
     }
-    const failure = await this.#commit(Buffer.from(lines.join('')))
+    const committing = this.#commit(Buffer.from(lines.join('')))
+    // While the disk works. They count when it is done.
+    const leaves = lines.map((line) => leafHashOfText(line.slice(0, -1)))
+    const failure = await committing
     if (failure !== null) return fail(failure)
     this.#durable = receipts.at(-1) ?? this.#durable
     this.#durableBytes = this.#size
-    for (const line of lines) this.#tree.append(leafHashOfText(line.slice(0, -1)))
+    for (const leaf of leaves) this.#tree.append(leaf)
     return ok(receipts)
   }
 

@@ -1,6 +1,6 @@
-import { join } from 'node:path'
+import { errorCode } from './failure.ts'
 import { nodeFiles, type Files } from './files.ts'
-import { LineSource, segmentFiles } from './read-segments.ts'
+import { LineSource, plainName, segmentFiles, sizesOf } from './read-segments.ts'
 import { recordIn } from './verify-line.ts'
 
 type Fields = Partial<Record<string, unknown>>
@@ -49,14 +49,14 @@ async function* wholeLines(
   wait: ((ms: number) => Promise<unknown>) | null,
   files: Files,
 ): AsyncGenerator<Shown> {
-  let [file, position] = ['', 0]
+  let [at, position] = ['', 0]
   for (;;) {
     // Before the file is read: what is written to it after that, and before a newer one is made, is then read as well.
     const names = await segmentFiles(files, dir)
-    for (const name of names.filter((name) => name >= file)) {
-      if (name !== file) [file, position] = [name, 0]
-      const path = join(dir, name)
-      const lines = await LineSource.open(files, { path, size: (await files.facts(path)).size }, position)
+    for (const name of names.filter((name) => plainName(name) >= at)) {
+      if (plainName(name) !== at) [at, position] = [plainName(name), 0]
+      const lines = await openFrom(files, dir, name, position)
+      if (lines === null) continue
       try {
         for (let line = await lines.next(); line?.form === 'whole'; line = lines.take() ?? (await lines.next())) {
           position = line.end
@@ -68,6 +68,17 @@ async function* wholeLines(
     }
     if (wait === null) return
     await wait(pause)
+  }
+}
+
+/** `null`: the segment was deleted since its name was read. */
+async function openFrom(files: Files, dir: string, name: string, position: number): Promise<LineSource | null> {
+  try {
+    const [readable] = await sizesOf(files, dir, [name])
+    return readable === undefined ? null : await LineSource.open(files, readable, position)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null
+    throw error
   }
 }
 

@@ -17,8 +17,8 @@ export interface StoreOptions {
   readonly newId: () => string
   readonly limits: AuditLimits
   readonly files: Files
-  /** What the first record of a segment says of the checkpoints. */
-  readonly checkpoints: LogOpenedEntry['checkpoints'] | undefined
+  /** What the first record of a segment says of the log. */
+  readonly said: Pick<LogOpenedEntry, 'mode' | 'checkpoints'>
 }
 
 /** The directory of segments: who owns it, which segment came before, and what the next one is called. */
@@ -54,13 +54,16 @@ export class SegmentStore {
     return await this.#create(before, this.#owner)
   }
 
-  /** Remembers a segment that failed, for the first record of the next one. */
-  async abandon(segment: Segment, failure: AuditFailure): Promise<void> {
+  /** Remembers a segment that takes nothing more, for the first record of the next one: `failure` says why, if it is not sealed. */
+  async leave(segment: Segment, failure: AuditFailure | null): Promise<void> {
     this.#seq = segment.nextSeq
     const { durable } = segment
     if (this.#before !== null && durable !== null) {
       const { file, seq, chain } = durable
-      const previous: PreviousSegment = { file, found: 'abandoned', seq, chain, because: failure.reason }
+      const previous: PreviousSegment =
+        failure === null
+          ? { file, found: 'sealed', seq, chain }
+          : { file, found: 'abandoned', seq, chain, because: failure.reason }
       this.#before = { ...this.#before, previous, unread: [] }
     }
     await segment.close()
@@ -72,14 +75,13 @@ export class SegmentStore {
   }
 
   async #create(before: Continuation, { pid, host }: Owner): Promise<Result<Segment, AuditFailure>> {
-    const { files, clock, newId, limits, checkpoints } = this.#options
+    const { files, clock, newId, limits, said } = this.#options
     const { previous, unread } = before
     const log = before.log ?? (this.#newLog ??= newId())
     // Names must sort in the order of creation even when the clock was set back.
     const time = Math.max(clock().getTime(), before.newest + 1)
     const file = segmentName(time, this.#boot)
     if (this.#before === null && previous !== null) this.#seq = previous.seq + 1
-    const said = checkpoints === undefined ? {} : { checkpoints }
     const opened: LogOpenedEntry = { kind: 'log.opened', writer: { pid, host }, previous, unread, ...said }
     const plan = { dir: this.#dir, file, log, boot: this.#boot, seq: this.#seq, clock }
     const created = await Segment.create(plan, files, encodeEntry(opened, limits))

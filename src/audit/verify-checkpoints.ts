@@ -1,9 +1,17 @@
-import { idleLimit, noCheckpoint, parseCheckpointsLine, type Checkpoint, type KeyChange } from './checkpoint.ts'
+import {
+  idleLimit,
+  noCheckpoint,
+  parseCheckpointsLine,
+  parseKeyChange,
+  type Checkpoint,
+  type KeyChange,
+} from './checkpoint.ts'
 import type { Files } from './files.ts'
 import { isSignedBy } from './note.ts'
 import { LineSource, type RawLine, type ReadableFile } from './read-segments.ts'
 import type { KeyRing } from './verify-keys.ts'
 import type { Damage, DamageKind, Remarks } from './verify-report.ts'
+import type { Grave } from './verify-tombstones.ts'
 
 /** A checkpoint that is good in itself, and where it stands. */
 export interface Seen {
@@ -12,9 +20,12 @@ export interface Seen {
   readonly line: number
 }
 
+/** A checkpoints file, or the tombstone of a segment whose checkpoints were deleted with it, good or not. */
+export type CheckpointsPiece = ReadableFile | Grave | Damage
+
 interface Parts {
   readonly files: Files
-  readonly readables: readonly ReadableFile[]
+  readonly readables: readonly CheckpointsPiece[]
   readonly keys: KeyRing
   readonly remarks: Remarks
   /** Is it the second place's copy, where lines may be missing or come twice? */
@@ -32,10 +43,14 @@ export class CheckpointStream {
   #fileAt = -1
   #lines: LineSource | null = null
   #line = 0
+  /** Did this file so far only repeat what stands before it? */
+  #fresh = true
   #next: Seen | null = null
   /** What is wrong with the one after that. Nothing is read behind it. */
   #found: Damage | null = null
   #last: Checkpoint | null = null
+  /** The newest one that was taken, or that a tombstone tells of. */
+  #end: Pick<Checkpoint, 'number' | 'hash'> | null = null
   /** Hashes by number, of the newest ones. */
   readonly #hashes = new Map<number, string>()
   readonly #changes = new Map<string, KeyChange>()
@@ -62,9 +77,10 @@ export class CheckpointStream {
   /** The next checkpoint, which stays until `take`; `null` at the end. */
   async peek(): Promise<Seen | Damage | null> {
     while (this.#next === null && this.#found === null) {
-      const line = await this.#readLine()
-      if (line === null) return null
-      this.#found = await this.#see(line)
+      const piece = await this.#readLine()
+      if (piece === null) return null
+      if ('kind' in piece) this.#found = piece
+      else this.#found = 'tombstone' in piece ? this.#pass(piece) : await this.#see(piece)
     }
     return this.#found ?? this.#next
   }
@@ -72,10 +88,15 @@ export class CheckpointStream {
   take(): void {
     if (this.#next === null) return
     this.#last = this.#next.checkpoint
-    this.#hashes.set(this.#last.number, this.#last.hash)
-    if (this.#hashes.size > remembered) this.#hashes.delete(this.#last.number - remembered)
+    this.#follow(this.#last)
     this.#count++
     this.#next = null
+  }
+
+  #follow(end: Pick<Checkpoint, 'number' | 'hash'>): void {
+    this.#end = end
+    this.#hashes.set(end.number, end.hash)
+    if (this.#hashes.size > remembered) this.#hashes.delete(end.number - remembered)
   }
 
   async close(): Promise<void> {
@@ -86,7 +107,7 @@ export class CheckpointStream {
     return this.#parts.readables[this.#fileAt]?.file ?? ''
   }
 
-  async #readLine(): Promise<RawLine | null> {
+  async #readLine(): Promise<RawLine | Grave | Damage | null> {
     for (;;) {
       const line = await this.#lines?.next()
       if (line !== undefined) {
@@ -94,12 +115,47 @@ export class CheckpointStream {
         return line
       }
       await this.#lines?.close()
-      const readable = this.#parts.readables[this.#fileAt + 1]
-      if (readable === undefined) return null
+      this.#lines = null
+      const piece = this.#parts.readables[this.#fileAt + 1]
+      if (piece === undefined) return null
       this.#fileAt++
       this.#line = 0
-      this.#lines = await LineSource.open(this.#parts.files, readable)
+      if (!('path' in piece)) return piece
+      this.#fresh = true
+      this.#lines = await LineSource.open(this.#parts.files, piece)
     }
+  }
+
+  /** Goes on behind the checkpoints that were deleted with a segment. */
+  #pass({ tombstone }: Grave): Damage | null {
+    const { keys, partial } = this.#parts
+    this.#line = 1
+    for (const signed of tombstone.changes) {
+      const change = parseKeyChange(signed)
+      if (change === null || this.#changes.has(signed)) continue
+      const problem = keys.change(change)
+      if (problem !== null) return this.#damage(problem.kind, problem.sentence)
+      this.#changes.set(signed, change)
+    }
+    const { note, checkpoints } = tombstone
+    const key = keys.known(note.signatures[0]?.id ?? '')
+    if (key !== null && !isSignedBy(note, key)) return this.#damage('edited', 'it does not fit its signature')
+    if (checkpoints === null) return null
+    const { first, last, hash } = checkpoints
+    const expected = this.#expected
+    if (first > expected && !(partial && this.#end === null)) {
+      return this.#damage(
+        'deleted',
+        `checkpoints ${expected} to ${first - 1} are missing before those of a deleted segment`,
+      )
+    }
+    if (last < expected - 1) return this.#damage('inserted', `checkpoint ${last} of a deleted segment comes too late`)
+    if (last >= expected) this.#follow({ number: last, hash })
+    return null
+  }
+
+  get #expected(): number {
+    return this.#end === null ? 0 : this.#end.number + 1
   }
 
   async #see(raw: RawLine): Promise<Damage | null> {
@@ -132,9 +188,9 @@ export class CheckpointStream {
     if (change.next !== null && !isSignedBy(change.note, change.next)) {
       return this.#damage('edited', `the change of keys at checkpoint ${change.from} does not fit its signature`)
     }
-    const expected = this.#last === null ? 0 : this.#last.number + 1
+    const expected = this.#expected
     const { copy, partial, keys } = this.#parts
-    if (change.from !== expected && !copy && !(partial && this.#last === null)) {
+    if (change.from !== expected && !copy && !(partial && this.#end === null)) {
       return this.#damage(
         change.from < expected ? 'inserted' : 'deleted',
         `the change of keys at checkpoint ${change.from} comes where checkpoint ${expected} is due`,
@@ -149,15 +205,15 @@ export class CheckpointStream {
 
   /** After a failed write the gateway writes the same lines again, to a new file or to the second place. */
   #isRepeated({ number, hash }: Checkpoint): boolean {
-    if (this.#hashes.get(number) !== hash) return false
-    return this.#parts.copy || this.#line === 1
+    if (this.#hashes.get(number) !== hash) this.#fresh = false
+    return this.#hashes.get(number) === hash && (this.#parts.copy || this.#fresh)
   }
 
   async #checkOrder(checkpoint: Checkpoint): Promise<Damage | null> {
     const { number, previous } = checkpoint
     const { copy, partial, keys, remarks } = this.#parts
-    const last = this.#last
-    const expected = last === null ? 0 : last.number + 1
+    const last = this.#end
+    const expected = this.#expected
     if (number === expected) {
       if (previous === (last?.hash ?? noCheckpoint)) return null
       return this.#damage('forked', `checkpoint ${number} does not follow the one before it`)

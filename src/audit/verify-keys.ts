@@ -19,9 +19,22 @@ export class KeyRing {
   /** Has nobody who is trusted vouched for the current key, and from which checkpoint on? */
   #doubt: number | null = null
   readonly #good = new Set<string>()
+  readonly #known = new Map<string, CheckKey>()
+  readonly #named = new Set<string>()
 
   constructor(given: readonly CheckKey[] | null) {
     this.#given = given
+    for (const key of given ?? []) this.#known.set(key.id, key)
+  }
+
+  /** A key that was given, or that the changes so far name; `null` when it is none of them. */
+  known(id: string): CheckKey | null {
+    return this.#known.get(id) ?? null
+  }
+
+  /** Was it in use, as far as the checkpoints say, although only its id is known? */
+  isNamed(id: string): boolean {
+    return this.#given === null && this.#named.has(id)
   }
 
   /** Ids of the keys of which a good signature was seen. */
@@ -50,6 +63,7 @@ export class KeyRing {
     if (old !== null && typeof old !== 'string' && !vouched) return edited(`the change of keys at checkpoint ${from}`)
     if (next === null && !vouched) return notValid(`nobody signed that checkpoints are not signed from ${from} on`)
     this.#current = next
+    for (const key of [old, next]) if (key !== null && typeof key !== 'string') this.#known.set(key.id, key)
     if (this.#isGiven(next)) this.#doubt = null
     else if (!vouched) this.#doubt ??= from
     return null
@@ -66,6 +80,7 @@ export class KeyRing {
       const due = id === null ? 'no key was in use then' : `the key then was ${id}`
       return notValid(`checkpoint ${number} is ${by}, but ${due}`)
     }
+    if (typeof current === 'string') this.#named.add(current)
     if (current === null || typeof current === 'string') return null
     if (!isSignedBy(note, current)) return edited(`checkpoint ${number}`)
     this.#good.add(current.id)

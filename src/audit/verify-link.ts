@@ -1,5 +1,6 @@
 import type { Files } from './files.ts'
-import { LineSource, type ReadableFile } from './read-segments.ts'
+import { LineSource, plainName, type ReadableFile } from './read-segments.ts'
+import { segmentBoot } from './segment-names.ts'
 import { recordIn } from './verify-line.ts'
 import type { Damage, DamageKind, Remarks } from './verify-report.ts'
 import type { SegmentEnd } from './verify-segment.ts'
@@ -21,7 +22,8 @@ export async function firstRecord(files: Files, readable: ReadableFile): Promise
 export interface LinkParts {
   readonly files: Files
   readonly readable: ReadableFile
-  readonly all: readonly ReadableFile[]
+  /** All segments, those that are deleted too. */
+  readonly all: readonly { readonly file: string; readonly readable: ReadableFile | null }[]
   readonly log: string
   /** The segment before, as far as it holds a record. */
   readonly before: SegmentEnd | null
@@ -29,8 +31,6 @@ export interface LinkParts {
   readonly partial: boolean
   readonly remarks: Remarks
 }
-
-const bootIn = (file: string): string => /^audit-\d{8}T\d{9}Z-(.+)\.ndjson$/.exec(file)?.[1] ?? ''
 
 /** Does a segment follow the one before it, as its first record says? */
 export async function checkLink(opened: Fields, parts: LinkParts): Promise<Damage | null> {
@@ -45,7 +45,7 @@ export async function checkLink(opened: Fields, parts: LinkParts): Promise<Damag
   if (opened['log'] !== log) return damage('inserted', `this segment is of another log, ${String(opened['log'])}`)
   const named = await checkName(opened, parts)
   if (named !== null) return damage(...named)
-  if (before !== null && Number(opened['seq']) <= before.seq && previousOf(opened).file !== before.file) {
+  if (before !== null && Number(opened['seq']) <= before.seq && previousOf(opened).file !== plainName(before.file)) {
     return damage('inserted', `this segment's numbers have been used already, up to ${before.seq}`)
   }
   if (opened['previous'] === null) {
@@ -54,8 +54,8 @@ export async function checkLink(opened: Fields, parts: LinkParts): Promise<Damag
       : damage('forked', `it says that no segment stands before it, but ${before.file} does`)
   }
   const previous = previousOf(opened)
-  if (before === null || previous.file !== before.file) {
-    if (parts.all.some(({ file }) => file === previous.file)) {
+  if (before === null || previous.file !== plainName(before.file)) {
+    if (parts.all.some(({ file }) => plainName(file) === previous.file)) {
       return damage('reordered', `it follows ${String(previous.file)}, which stands elsewhere`)
     }
     if (before === null && parts.partial) return null
@@ -69,9 +69,10 @@ export async function checkLink(opened: Fields, parts: LinkParts): Promise<Damag
 
 async function checkName(opened: Fields, { files, readable, all }: LinkParts): Promise<[DamageKind, string] | null> {
   const boot = String(opened['boot'])
-  if (bootIn(readable.file) === boot) return null
-  const home = all.find(({ file }) => bootIn(file) === boot)
-  const isThere = home !== undefined && (await firstRecord(files, home))['boot'] === boot
+  if (segmentBoot(readable.file) === boot) return null
+  const home = all.find(({ file }) => segmentBoot(file) === boot)
+  const there = home?.readable ?? null
+  const isThere = there !== null && (await firstRecord(files, there))['boot'] === boot
   const where = home === undefined ? 'another file' : home.file
   return [isThere ? 'inserted' : 'reordered', `what is in it belongs into ${where}`]
 }
@@ -97,8 +98,17 @@ interface Joint {
   readonly at: number
 }
 
+type Joined = Pick<SegmentEnd, 'seq' | 'watched' | 'tail'>
+
+/** Does the first record of a segment fit the end of the one before it? Says why not, or `null`. */
+export function jointProblem(opened: Fields, file: string, before: Joined): string | null {
+  const previous = previousOf(opened)
+  if (previous.file !== plainName(file)) return `the next segment follows ${String(previous.file)}`
+  return checkJoint(previous, before)?.sentence ?? null
+}
+
 /** Is the end of the segment before as the next one found it? */
-function checkJoint({ found, seq, chain, tail }: Previous, before: SegmentEnd): Joint | null {
+function checkJoint({ found, seq, chain, tail }: Previous, before: Joined): Joint | null {
   const joint = (kind: DamageKind, sentence: string, at: number, first = seq + 1): Joint => {
     return { kind, sentence, seq: first, at }
   }

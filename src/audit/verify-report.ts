@@ -1,3 +1,5 @@
+import type { DeletedReport } from './verify-tombstones.ts'
+
 /** What can be wrong with a log. */
 export type DamageKind =
   | 'edited'
@@ -5,6 +7,7 @@ export type DamageKind =
   | 'inserted'
   | 'reordered'
   | 'truncated'
+  | 'damaged'
   | 'forked'
   | 'gap'
   | 'key not valid then'
@@ -35,6 +38,8 @@ export interface VerifyReport {
   readonly segments: number
   readonly records: number
   readonly checkpoints: number
+  /** What was deleted in good order, with tombstones; `null`: nothing. */
+  readonly deleted: DeletedReport | null
   /** Ids of the keys whose signatures were checked and are good. */
   readonly signedBy: readonly string[]
   /** The newest checkpoint that fits. */
@@ -61,4 +66,20 @@ export class Remarks {
   list(): readonly Remark[] {
     return this.#more === 0 ? this.#list : [...this.#list, { file: '', sentence: `and ${this.#more} more remarks` }]
   }
+}
+
+/** What the files that were checked cannot show. */
+export function unknownOf(given: { signed: boolean; keyGiven: boolean; copyGiven: boolean }): readonly string[] {
+  const { signed, keyGiven, copyGiven } = given
+  return [
+    ...(signed ? [] : ['who made the checkpoints: they are not signed, so the whole log could be made anew']),
+    ...(signed && !keyGiven
+      ? ['whose the keys are: they are the ones that the log names itself; give the true one with --key']
+      : []),
+    ...(copyGiven
+      ? []
+      : [
+          "whether something is cut off the end, with its checkpoints: give the second place's copy with --checkpoints",
+        ]),
+  ]
 }

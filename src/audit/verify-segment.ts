@@ -7,6 +7,7 @@ import type { TornTail } from './record.ts'
 import type { CheckpointStream, Seen } from './verify-checkpoints.ts'
 import { diagnose, follow, recordIn } from './verify-line.ts'
 import type { Damage, DamageKind } from './verify-report.ts'
+import type { DeletionRecord } from './verify-tombstones.ts'
 
 /** A segment without damage. */
 export interface SegmentEnd {
@@ -14,6 +15,8 @@ export interface SegmentEnd {
   readonly lines: number
   readonly seq: number
   readonly chain: string
+  /** Of the tree over its lines. */
+  readonly root: Buffer
   readonly sealed: boolean
   /** Does its first record say that checkpoints are made of it? */
   readonly announced: boolean
@@ -38,6 +41,8 @@ export interface SegmentParts {
   readonly isLast: boolean
   /** Checks the first record against the segments before. */
   readonly link: (opened: Partial<Record<string, unknown>>) => Promise<Damage | null>
+  /** A record says that a segment was deleted. */
+  readonly deleted: (record: DeletionRecord) => void
   readonly progress: (bytes: number) => void
 }
 
@@ -62,6 +67,8 @@ export class SegmentCheck {
   #watched: string | null = null
   #told = 0
   readonly #keyNotes: { readonly note: string; readonly line: number }[] = []
+  /** Records of deletions that no checkpoint covers so far. */
+  #deletions: { readonly segment: string; readonly note: string; readonly line: number }[] = []
   /** At which size the next checkpoint is due. */
   #due = 0
 
@@ -109,6 +116,10 @@ export class SegmentCheck {
     this.#sealed = record['kind'] === 'log.sealed'
     if (record['kind'] === 'key.changed') {
       this.#keyNotes.push({ note: String(record['note']), line: this.#tree.size + 1 })
+    }
+    if (record['kind'] === 'segment.deleted') {
+      const [segment, note] = [String(record['segment']), String(record['note'])]
+      this.#deletions.push({ segment, note, line: this.#tree.size + 1 })
     }
     if (this.#seq === this.#parts.watch) this.#watched = chain
     this.#tree.append(leafHash(raw.bytes))
@@ -190,8 +201,15 @@ export class SegmentCheck {
       return { kind: 'edited', file, line, seq: null, sentence: `checkpoint ${number} contradicts itself` }
     }
     this.#matched = size
-    if (isLocal) this.#covered = size
+    if (!isLocal) return null
+    this.#covered = size
+    if (this.#deletions.length > 0) this.#tellDeletions(size, checkpoint.note.signatures[0]?.id ?? null)
     return null
+  }
+
+  #tellDeletions(size: number, signer: string | null | undefined): void {
+    for (const one of this.#deletions) if (one.line <= size) this.#parts.deleted({ ...one, signer })
+    this.#deletions = this.#deletions.filter(({ line }) => line > size)
   }
 
   async #end(): Promise<SegmentEnd | Damage> {
@@ -215,12 +233,14 @@ export class SegmentCheck {
     if (this.#sealed && tail !== null) {
       return this.#damage('inserted', this.#tree.size + 1, 'it stands behind the last record, log.sealed', null)
     }
+    this.#tellDeletions(Infinity, undefined)
     this.#parts.progress(readable.size - this.#told)
     return {
       file: readable.file,
       lines: this.#tree.size,
       seq: this.#seq,
       chain: this.#chain,
+      root: this.#tree.root(),
       sealed: this.#sealed,
       announced: this.#announced,
       covered: this.#covered,

@@ -1,13 +1,17 @@
-import { basename, join } from 'node:path'
 import { fail, ok, type Result } from '../result.ts'
+import { errorCode } from './failure.ts'
 import { nodeFiles, type Files } from './files.ts'
 import type { CheckKey } from './keys.ts'
-import { checkpointsFiles, segmentFiles, segmentOf, sizesOf, type ReadableFile } from './read-segments.ts'
+import { DamagedFile } from './packed.ts'
+import { segmentOf } from './read-segments.ts'
 import { CheckpointStream } from './verify-checkpoints.ts'
+import { filesToVerify, type Entry, type Found } from './verify-files.ts'
 import { KeyRing } from './verify-keys.ts'
 import { checkLink, firstRecord } from './verify-link.ts'
-import { Remarks, type Damage, type VerifyReport } from './verify-report.ts'
+import { packedDamage } from './verify-packed.ts'
+import { Remarks, unknownOf, type Damage, type VerifyReport } from './verify-report.ts'
 import { SegmentCheck, type SegmentEnd } from './verify-segment.ts'
+import { fitsGrave, inTombstone, sidesOf, type Grave } from './verify-tombstones.ts'
 
 /** What is checked, and with what. */
 export interface VerifyOptions {
@@ -24,75 +28,55 @@ export interface VerifyOptions {
 
 /** Checks a whole log, a line in memory at a time. An error is a reason why it could not be read. */
 export async function verifyLog(options: VerifyOptions): Promise<Result<VerifyReport, string>> {
-  let verifier: Verifier | null = null
-  try {
-    verifier = await Verifier.open(options)
-    const damage = await verifier.run()
-    return ok(verifier.report(damage))
-  } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error))
-  } finally {
-    await verifier?.close()
+  for (let tries = 1; ; tries++) {
+    let verifier: Verifier | null = null
+    try {
+      verifier = await Verifier.open(options)
+      return ok(verifier.report(await verifier.run()))
+    } catch (error) {
+      // The gateway deletes what is old while it is read: what is there now is looked at anew.
+      if (errorCode(error) === 'ENOENT' && tries < mostTries) continue
+      return fail(error instanceof Error ? error.message : String(error))
+    } finally {
+      await verifier?.close()
+    }
   }
 }
+
+const mostTries = 3
 
 class Verifier {
   readonly #options: VerifyOptions
   readonly #files: Files
-  readonly #remarks: Remarks
+  readonly #found: Found
+  readonly #remarks = new Remarks()
   readonly #keys: KeyRing
   readonly #copyKeys: KeyRing
   readonly #local: CheckpointStream
   readonly #copy: CheckpointStream | null
-  readonly #segments: readonly ReadableFile[]
-  readonly #locked: boolean
   #log = ''
   #before: SegmentEnd | null = null
   #records = 0
   #done = 0
 
-  private constructor(
-    options: VerifyOptions,
-    found: { copy: ReadableFile | null; checkpoints: readonly ReadableFile[]; segments: readonly ReadableFile[] },
-    locked: boolean,
-  ) {
+  private constructor(options: VerifyOptions, found: Found) {
     const { keys, partial, files = nodeFiles } = options
     this.#options = options
     this.#files = files
-    this.#segments = found.segments
-    this.#locked = locked
-    const remarks = (this.#remarks = new Remarks())
+    this.#found = found
+    this.#log = found.log
+    const remarks = this.#remarks
     this.#keys = new KeyRing(keys)
     this.#copyKeys = new KeyRing(keys)
     const readables = found.checkpoints
     this.#local = new CheckpointStream({ files, readables, keys: this.#keys, remarks, copy: false, partial })
-    this.#copy =
-      found.copy === null
-        ? null
-        : new CheckpointStream({
-            files,
-            readables: [found.copy],
-            keys: this.#copyKeys,
-            remarks,
-            copy: true,
-            partial,
-          })
+    const copied = found.copy === null ? null : { files, readables: [found.copy], keys: this.#copyKeys, remarks }
+    this.#copy = copied === null ? null : new CheckpointStream({ ...copied, copy: true, partial })
   }
 
-  /** How long each file is, is looked up first: checkpoints before the records that they cover, if the log is in use. */
   static async open(options: VerifyOptions): Promise<Verifier> {
     const { dir, copy, files = nodeFiles } = options
-    const copied = copy === null ? null : { file: basename(copy), path: copy, size: (await files.facts(copy)).size }
-    const checkpoints = await sizesOf(files, dir, await checkpointsFiles(files, dir))
-    const segments = await sizesOf(files, dir, await segmentFiles(files, dir))
-    const locked = await files.facts(join(dir, 'owner.lock')).then(
-      () => true,
-      () => false,
-    )
-    if (segments.length === 0 && checkpoints.length === 0 && copied === null) {
-      throw new Error(`there is no audit log in ${dir}`)
-    }
-    return new Verifier(options, { copy: copied, checkpoints, segments }, locked)
+    return new Verifier(options, await filesToVerify(files, dir, copy))
   }
 
   async close(): Promise<void> {
@@ -105,21 +89,35 @@ class Verifier {
   }
 
   async run(): Promise<Damage | null> {
-    const total = this.#segments.reduce((sum, { size }) => sum + size, 0)
     const first = await this.#local.peek()
     if (first !== null && 'checkpoint' in first) this.#log = first.checkpoint.log
-    for (const [index, readable] of this.#segments.entries()) {
-      const damage = (await this.#missing(readable.file, index === 0)) ?? (await this.#segment(index, readable, total))
+    for (const [index, entry] of this.#found.entries.entries()) {
+      const damage = (await this.#missing(entry.file, index === 0)) ?? (await this.#entry(index, entry))
       if (damage !== null) return damage
     }
-    return (await this.#missing(null, false)) ?? this.#ending() ?? this.#doubt()
+    const missing = await this.#missing(null, false)
+    return missing ?? this.#found.tombstones.finish(this.#keys, this.#remarks) ?? this.#ending() ?? this.#doubt()
   }
 
-  async #segment(index: number, readable: ReadableFile, total: number): Promise<Damage | null> {
+  async #entry(index: number, entry: Entry): Promise<Damage | null> {
+    if (entry.readable === null) {
+      const grave = this.#found.tombstones.of(segmentOf(entry.file))
+      if (grave === undefined || 'kind' in grave) return grave ?? null
+      return await this.#deleted(index, entry, grave)
+    }
+    try {
+      return await this.#segment(index, entry, entry.readable)
+    } catch (error) {
+      if (!(error instanceof DamagedFile)) throw error
+      return { kind: 'damaged', file: entry.file, line: 1, seq: null, sentence: error.why }
+    }
+  }
+
+  async #segment(index: number, { file, tombstone }: Entry, readable: NonNullable<Entry['readable']>) {
+    const packed = await packedDamage(this.#files, readable)
+    if (packed !== null) return packed
     const opened = await firstRecord(this.#files, readable)
     if (this.#log === '' && typeof opened['log'] === 'string') this.#log = opened['log']
-    const next = this.#segments[index + 1]
-    const watch = await this.#watchedBy(index + 1)
     const { partial } = this.#options
     const before = this.#before
     const check = new SegmentCheck({
@@ -127,27 +125,22 @@ class Verifier {
       readable,
       streams: this.#streams,
       log: this.#log,
-      isLast: next === undefined,
+      isLast: this.#found.entries[index + 1] === undefined,
       firstSeq: before === null ? firstSeq(opened, partial) : before.seq + 1,
-      watch,
-      link: (record) =>
-        checkLink(record, {
-          files: this.#files,
-          readable,
-          all: this.#segments,
-          log: this.#log,
-          before,
-          partial,
-          remarks: this.#remarks,
-        }),
+      watch: await this.#watchedBy(index + 1),
+      link: (record) => this.#link(record, readable),
+      deleted: (record) => this.#found.tombstones.recorded(record),
       progress: (bytes) => {
         this.#done += bytes
-        this.#options.progress?.(this.#done, total)
+        this.#options.progress?.(this.#done, this.#found.total)
       },
     })
     const end = await check.run()
     if ('kind' in end) return end
     this.#records += end.lines
+    const bad = tombstone ? this.#found.tombstones.of(segmentOf(file)) : undefined
+    if (bad !== undefined && 'kind' in bad) return bad
+    this.#found.tombstones.compare(end, segmentOf(file))
     if (end.lines === 0) {
       this.#remarks.add(end.file, 'it holds no whole record: the gateway died, or its disk was full, as it was made')
       return null
@@ -157,13 +150,28 @@ class Verifier {
     return null
   }
 
+  /** A deleted segment stands between its neighbours as its tombstone says. */
+  async #deleted(index: number, { file }: Entry, grave: Grave): Promise<Damage | null> {
+    const { opened, end } = sidesOf(grave, await this.#watchedBy(index + 1))
+    const damage = await this.#link(opened, { file, path: '', size: 0 })
+    if (damage !== null) return inTombstone(damage, grave)
+    this.#before = end
+    return null
+  }
+
+  #link(record: Partial<Record<string, unknown>>, readable: NonNullable<Entry['readable']>): Promise<Damage | null> {
+    const { partial } = this.#options
+    const [all, log, before, remarks] = [this.#found.entries, this.#log, this.#before, this.#remarks]
+    return checkLink(record, { files: this.#files, readable, all, log, before, partial, remarks })
+  }
+
   /** The number of the record that the next segment with a first record says was the last one here. */
   async #watchedBy(from: number): Promise<number | null> {
-    for (const readable of this.#segments.slice(from)) {
-      const { kind, previous } = await firstRecord(this.#files, readable)
-      if (kind === undefined) continue
-      const { seq }: { seq?: unknown } = Object(previous)
-      return typeof seq === 'number' ? seq : null
+    for (const { file, readable } of this.#found.entries.slice(from)) {
+      const grave = readable === null ? this.#found.tombstones.of(segmentOf(file)) : undefined
+      if (grave !== undefined && 'tombstone' in grave) return seqIn(grave.tombstone)
+      const record = readable === null ? {} : await firstRecord(this.#files, readable)
+      if (record['kind'] !== undefined) return seqIn(record)
     }
     return null
   }
@@ -183,7 +191,13 @@ class Verifier {
         if ('kind' in found) return found
         const { segment, number, log } = found.checkpoint
         if (file !== null && segment >= segmentOf(file)) break
-        if (isFirst && this.#options.partial) {
+        const grave = this.#found.tombstones.of(segment)
+        const isDeleted = grave !== undefined && 'tombstone' in grave && grave.gone
+        if (isDeleted && !fitsGrave(grave, found.checkpoint)) {
+          const sentence = `it does not speak of the segment of which checkpoint ${number} (${found.file}:${found.line}) was made`
+          return { kind: 'forked', file: grave.file, line: 1, seq: null, sentence }
+        }
+        if (isDeleted || (isFirst && this.#options.partial)) {
           stream.take()
           continue
         }
@@ -202,7 +216,7 @@ class Verifier {
   /** A log that was closed in good order ends in a checkpoint. */
   #ending(): Damage | null {
     const end = this.#before
-    if (end === null || !end.announced || !end.sealed || end.covered === end.lines || this.#locked) return null
+    if (end === null || !end.announced || !end.sealed || end.covered === end.lines || this.#found.locked) return null
     const sentence = `the last checkpoint is missing: lines ${end.covered + 1} to ${end.lines} of ${end.file} have none`
     return { kind: 'truncated', file: end.file, line: end.covered + 1, seq: null, sentence }
   }
@@ -224,46 +238,29 @@ class Verifier {
 
   report(damage: Damage | null): VerifyReport {
     const { keys, copy } = this.#options
-    const end = this.#before
-    const good = this.#keys.good
-    const last = this.#local.last
-    const unknown = [
-      ...(good.length === 0
-        ? ['who made the checkpoints: they are not signed, so the whole log could be made anew']
-        : []),
-      ...(good.length > 0 && keys === null
-        ? ['whose the keys are: they are the ones that the log names itself; give the true one with --key']
-        : []),
-      ...(copy === null
-        ? [
-            "whether something is cut off the end, with its checkpoints: give the second place's copy with --checkpoints",
-          ]
-        : []),
-    ]
+    const { entries, tombstones } = this.#found
+    const [end, last, good] = [this.#before, this.#local.last, this.#keys.good]
     return {
       damage,
       remarks: this.#remarks.list(),
       log: this.#log === '' ? null : this.#log,
       signedBy: good,
-      segments: this.#segments.length,
+      segments: entries.filter(({ readable }) => readable !== null).length,
       records: this.#records,
       checkpoints: this.#local.count,
-      last:
-        last === null
-          ? null
-          : {
-              number: last.number,
-              time: last.time,
-              hash: last.hash,
-            },
+      deleted: tombstones.report(),
+      last: last === null ? null : { number: last.number, time: last.time, hash: last.hash },
       uncovered: end === null ? 0 : end.lines - end.covered,
-      unknown,
+      unknown: unknownOf({ signed: good.length > 0, keyGiven: keys !== null, copyGiven: copy !== null }),
     }
   }
 }
 
 /** What number a directory begins with. */
-function firstSeq({ previous }: { readonly previous?: unknown }, partial: boolean): number {
+const firstSeq = (opened: { readonly previous?: unknown }, partial: boolean): number =>
+  partial ? (seqIn(opened) ?? -1) + 1 : 0
+
+function seqIn({ previous }: { readonly previous?: unknown }): number | null {
   const { seq }: { seq?: unknown } = Object(previous)
-  return partial && typeof seq === 'number' ? seq + 1 : 0
+  return typeof seq === 'number' ? seq : null
 }

@@ -1,7 +1,10 @@
 import { createPrivateKey } from 'node:crypto'
 import { resolve } from 'node:path'
-import type { z } from 'zod'
-import { duration, nonEmpty, settings, text } from './values.ts'
+import { z } from 'zod'
+import type { SinkOptions } from '../audit/sinks/sinks.ts'
+import type { SecretFiles } from './secrets.ts'
+import { checkSinks, sink, toSinks } from './sinks.ts'
+import { duration, keep, listOf, nonEmpty, settings, share, size, text } from './values.ts'
 
 const signingKey = text.refine(
   isEd25519,
@@ -11,6 +14,13 @@ const signingKey = text.refine(
 /** The `audit` section. */
 export const audit = settings({
   directory: nonEmpty,
+  mode: z.enum(['required', 'best-effort'], { error: 'must be required or best-effort' }).default('required'),
+  rotate: settings({ size: size.prefault('256MiB'), every: keep.prefault('24h') }).prefault({}),
+  disk: settings({
+    warn: share.prefault('70%'),
+    refuse: share.prefault('95%'),
+    reserve: size.prefault('4MiB'),
+  }).prefault({}),
   checkpoints: settings({
     key: signingKey.optional(),
     previousKey: signingKey.optional(),
@@ -18,6 +28,7 @@ export const audit = settings({
     every: duration.refine((ms) => ms >= 10, 'must be at least 10ms').prefault('1s'),
     idle: duration.refine((ms) => ms >= 100, 'must be at least 100ms').prefault('60s'),
   }).prefault({}),
+  sinks: listOf(sink, 'sink').optional(),
 })
 
 type AuditSettings = z.output<typeof audit>
@@ -25,6 +36,12 @@ type AuditSettings = z.output<typeof audit>
 /** Where the record is kept, and how checkpoints of it are made. Keys are PEM texts. */
 export interface AuditConfig {
   readonly directory: string
+  /** `best-effort`: answers may leave without a record. */
+  readonly mode: 'required' | 'best-effort'
+  /** When a new segment is begun: bytes and milliseconds. */
+  readonly rotate: { readonly bytes: number; readonly ms: number }
+  /** How full the volume may be, from 0 to 1, and how much of it is kept for the record of refusals, in bytes. */
+  readonly disk: { readonly warn: number; readonly refuse: number; readonly reserveBytes: number }
   readonly checkpoints: {
     readonly key: string | null
     readonly previousKey: string | null
@@ -33,18 +50,28 @@ export interface AuditConfig {
     readonly every: number
     readonly idle: number
   }
+  /** Where the record goes beside the file. */
+  readonly sinks: readonly SinkOptions[]
 }
 
-export function toAudit({ directory, checkpoints }: AuditSettings, base: string): AuditConfig {
+export function toAudit(
+  { directory, mode, rotate, disk, checkpoints, sinks = [] }: AuditSettings,
+  base: string,
+  files: SecretFiles,
+): AuditConfig {
   const { key = null, previousKey = null, copyTo, every, idle } = checkpoints
   return {
     directory: resolve(base, directory),
+    mode,
+    rotate: { bytes: rotate.size, ms: rotate.every },
+    disk: { warn: disk.warn, refuse: disk.refuse, reserveBytes: disk.reserve },
     checkpoints: { key, previousKey, copyTo: copyTo === undefined ? null : resolve(base, copyTo), every, idle },
+    sinks: toSinks(sinks, files),
   }
 }
 
 /** What concerns several of the settings. */
-export function checkAudit({ directory, checkpoints }: AuditSettings): readonly string[] {
+export function checkAudit({ directory, disk, checkpoints, sinks = [] }: AuditSettings): readonly string[] {
   const { key, previousKey, copyTo, every, idle } = checkpoints
   return [
     ...(previousKey !== undefined && previousKey === key
@@ -53,6 +80,8 @@ export function checkAudit({ directory, checkpoints }: AuditSettings): readonly 
     ...(copyTo !== undefined && resolve(copyTo).startsWith(`${resolve(directory)}/`)
       ? ['audit.checkpoints.copyTo: is within audit.directory: a second place is one that the first cannot take along']
       : []),
+    ...(disk.warn >= disk.refuse ? ['audit.disk.warn: must be less than audit.disk.refuse'] : []),
+    ...checkSinks(sinks),
     ...(idle < every ? ['audit.checkpoints.idle: must not be shorter than audit.checkpoints.every'] : []),
   ]
 }

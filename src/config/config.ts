@@ -189,7 +189,7 @@ function toConfig(settings: Settings, base: string, files: SecretFiles): Config 
       model: resolve(base, policy.model),
       rules: policy.rules.map((file) => resolve(base, file)),
     },
-    audit: toAudit(settings.audit, base),
+    audit: toAudit(settings.audit, base, files),
     log: settings.log,
     shutdown: settings.shutdown,
   }

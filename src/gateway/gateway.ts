@@ -35,6 +35,7 @@ export function createGateway(parts: GatewayParts): Handler {
       return
     }
     const visit = beginVisit(parts, request, response)
+    if (parts.bestEffort) response.setHeader('bailiwick-audit', 'best-effort')
     try {
       await answer(parts, visit)
     } catch (error) {

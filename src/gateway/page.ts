@@ -1,6 +1,9 @@
+import { open } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
 import type { OutcomeEntry } from '../audit/record.ts'
 import { isNavigation } from '../identity/fetch-metadata.ts'
-import type { Answer, PageRecord, PageRequest, Pages } from '../pages/answer.ts'
+import type { Answer, FileBody, PageRecord, PageRequest, Pages } from '../pages/answer.ts'
 import { fail, ok } from '../result.ts'
 import { readBody } from './body.ts'
 import { refuse, timed } from './parts.ts'
@@ -22,9 +25,9 @@ export async function showPage(parts: GatewayParts, visit: Visit, pages: Pages):
   const recorded = await timed(parts, 'audit', () => record(parts, visit, answer.record))
   const reason = !recorded.ok ? 'audit_unavailable' : reasonOf(answer.record)
   parts.metrics.request({ cluster: '', endpoint: 'page', decision: reason === '' ? 'allow' : 'deny', reason })
-  if (recorded.ok) return parts.audit.note(write(visit, answer))
+  if (recorded.ok) return parts.audit.note(await write(visit, answer))
   parts.log.error({ request: visit.id, failure: recorded.error }, 'no audit record could be kept: nothing was shown')
-  write(visit, pages.unrecorded(asked))
+  await write(visit, pages.unrecorded(asked))
 }
 
 function pageRequest(visit: Visit): PageRequest {
@@ -37,6 +40,7 @@ function pageRequest(visit: Visit): PageRequest {
     query: urlQuery,
     credentials: credentialsOf(request),
     from: fromOf(visit),
+    gone: visit.gone.signal,
     async form() {
       const body = await readBody(request, 'form')
       if (body.ok) return ok(new URLSearchParams(body.value.toString('utf8')))
@@ -52,7 +56,9 @@ async function record({ audit }: GatewayParts, visit: Visit, entry: PageRecord) 
     case 'event':
       return audit.append(entry.entry)
     case 'refusal':
-      return audit.append(decisionEntry(visit, { denied: entry.reason }))
+      visit.identity = entry.whose?.identity ?? null
+      visit.decision = entry.whose?.decision ?? null
+      return audit.appendRefusal(decisionEntry(visit, { denied: entry.reason }))
     case 'look':
       visit.identity = entry.identity
       visit.decision = entry.decision
@@ -66,15 +72,42 @@ function reasonOf(entry: PageRecord): string {
   return entry.is === 'event' && 'reason' in entry.entry ? (entry.entry.reason ?? '') : ''
 }
 
-function write({ id, request, response, began }: Visit, { status, headers, cookies, body }: Answer): OutcomeEntry {
+async function write(
+  { id, request, response, began }: Visit,
+  { status, headers, cookies, body }: Answer,
+): Promise<OutcomeEntry> {
   response.statusCode = status
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   for (const line of cookies) response.appendHeader('set-cookie', line)
   response.setHeader('bailiwick-request', id)
   // A body that was not read would be taken for the next request: end the connection with the answer.
   if (!request.complete) response.setHeader('connection', 'close')
-  response.end(body)
-  const ms = Math.round(performance.now() - began)
-  const ended = status >= 500 ? 'failed' : 'complete'
-  return { kind: 'outcome', request: id, status, ms, bytes: Buffer.byteLength(body), ended, servedFrom: 'gateway' }
+  if (typeof body === 'string') response.end(body)
+  const bytes = typeof body === 'string' ? Buffer.byteLength(body) : await sendFile(response, body)
+  const cut = typeof body !== 'string' && bytes < body.bytes
+  const ended = cut ? 'cut' : status >= 500 ? 'failed' : 'complete'
+  return {
+    kind: 'outcome',
+    request: id,
+    status,
+    ms: Math.round(performance.now() - began),
+    bytes,
+    ended,
+    servedFrom: 'gateway',
+  }
+}
+
+/** How many bytes of the file were sent. One that cannot be read to its end breaks the connection off. */
+async function sendFile(response: ServerResponse, { path, bytes }: FileBody): Promise<number> {
+  response.setHeader('content-length', bytes)
+  let sent = 0
+  try {
+    const file = await open(path)
+    const stream = file.createReadStream({ end: Math.max(0, bytes - 1) })
+    stream.on('data', (chunk) => void (sent += chunk.length))
+    await pipeline(stream, response)
+  } catch {
+    response.destroy()
+  }
+  return sent
 }

@@ -41,6 +41,8 @@ export interface GatewayParts {
   /** How much each person asks for at a time. */
   readonly quota: Quota
   readonly audit: AuditLog
+  /** May an answer leave although its record could not be kept? Each says so then. */
+  readonly bestEffort: boolean
   readonly metrics: Metrics
   readonly log: Logger
   readonly clock: () => Date
@@ -49,15 +51,27 @@ export interface GatewayParts {
 
 /** A refusal is recorded like an answer, and said only when the record is durable. */
 export async function refuse(parts: GatewayParts, visit: Visit, refusal: Refusal): Promise<void> {
-  const recorded = await timed(parts, 'audit', () => parts.audit.append(decisionEntry(visit, { denied: refusal.is })))
-  if (!recorded.ok) return writeUnrecorded(parts, visit, recorded.error)
+  const recorded = await timed(parts, 'audit', () =>
+    parts.audit.appendRefusal(decisionEntry(visit, { denied: refusal.is })),
+  )
+  if (!recorded.ok) return sayUnrecorded(parts, visit, recorded.error)
   parts.metrics.request({ ...labels(visit), decision: 'deny', reason: refusal.is })
   parts.log.info({ request: visit.id, reason: refusal.is, ...labels(visit) }, 'refused')
   parts.audit.note(writeError(visit, refusalToWire(refusal, contextOf(parts, visit))))
 }
 
-/** The one answer that is given without a record: that there is none to be had. */
-export function writeUnrecorded(parts: GatewayParts, visit: Visit, failure: AuditFailure): void {
+/**
+ * What was to be shown is not, as it could not be recorded. That is put on record, if that much can be: a volume that is full keeps
+ * room for it.
+ */
+export async function writeUnrecorded(parts: GatewayParts, visit: Visit, failure: AuditFailure): Promise<void> {
+  const { audit } = parts
+  await timed(parts, 'audit', () => audit.appendRefusal(decisionEntry(visit, { denied: 'audit_unavailable' })))
+  sayUnrecorded(parts, visit, failure)
+}
+
+/** The one answer that may be given without a record: that there is none to be had. */
+function sayUnrecorded(parts: GatewayParts, visit: Visit, failure: AuditFailure): void {
   parts.metrics.request({ ...labels(visit), decision: 'deny', reason: 'audit_unavailable' })
   parts.log.error({ request: visit.id, failure }, 'no audit record could be kept: nothing was shown')
   writeError(visit, refusalToWire({ is: 'audit_unavailable' }, contextOf(parts, visit)))

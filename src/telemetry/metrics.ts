@@ -9,6 +9,11 @@ export interface Observed {
     readonly open: boolean
     readonly queued: number
     readonly records: number
+    readonly bestEffort: boolean
+    /** Answers that left without a record. */
+    readonly unrecorded: number
+    /** How full the volume is, from 0 to 1; null where nobody looked yet. */
+    readonly diskUsed: number | null
     readonly checkpoints: {
       readonly signed: boolean
       readonly failing: boolean
@@ -17,6 +22,14 @@ export interface Observed {
       readonly last: number | null
     } | null
   }
+  sinks(): readonly {
+    readonly name: string
+    readonly up: boolean
+    readonly lagRecords: number
+    readonly lagSeconds: number
+    readonly taken: number
+    readonly refused: number
+  }[]
   /** `rejected`: do the files hold one that was refused? */
   policy(): { readonly digest: string; readonly rules: number; readonly rejected: boolean }
   quota(): { readonly waiting: number; readonly people: number }
@@ -60,6 +73,7 @@ export function createMetrics(observed: Observed): Metrics {
   })
   for (const result of ['loaded', 'rejected']) reloads.inc({ result }, 0)
   observe(registry, observed)
+  observeSinks(registry, observed)
   observePolicy(registry, observed)
   return {
     request: (labels) => requests.inc(labels),
@@ -83,6 +97,19 @@ function observe(registry: Registry, observed: Observed): void {
   )
   gauge('bailiwick_audit_queue', 'Audit records waiting to become durable.', () => observed.audit().queued)
   gauge('bailiwick_audit_records', 'Audit records made durable since start.', () => observed.audit().records)
+  gauge('bailiwick_audit_best_effort', '1 where answers may leave without an audit record (audit.mode), else 0.', () =>
+    Number(observed.audit().bestEffort),
+  )
+  gauge(
+    'bailiwick_audit_unrecorded',
+    'Records that could not be kept since start, though what they tell of was done: with best effort only.',
+    () => observed.audit().unrecorded,
+  )
+  gauge(
+    'bailiwick_audit_disk_used_ratio',
+    'How full the volume of the audit record is, from 0 to 1; 0 before the first look.',
+    () => observed.audit().diskUsed ?? 0,
+  )
   observeCheckpoints(gauge, () => observed.audit().checkpoints)
   gauge(
     'bailiwick_waiting_requests',
@@ -122,6 +149,27 @@ function observeCheckpoints(gauge: AddGauge, checkpoints: () => ReturnType<Obser
     'When the newest audit checkpoint was made; 0 before the first.',
     () => checkpoints()?.last ?? 0,
   )
+}
+
+function observeSinks(registry: Registry, { sinks }: Observed): void {
+  for (const [name, help, value] of [
+    ['up', '1 while an audit sink takes records, else 0.', (one) => Number(one.up)],
+    ['lag_records', 'Durable records that an audit sink does not have yet.', (one) => one.lagRecords],
+    ['lag_seconds', 'Age of the first record that an audit sink does not have yet.', (one) => one.lagSeconds],
+    ['taken_records', 'Records that an audit sink took since start.', (one) => one.taken],
+    ['refused_records', 'Records that an audit sink refused since start, set aside.', (one) => one.refused],
+  ] as const satisfies readonly (readonly [string, string, (sink: ReturnType<typeof sinks>[number]) => number])[]) {
+    const gauge: Gauge<'sink'> = new Gauge({
+      name: `bailiwick_audit_sink_${name}`,
+      help,
+      labelNames: ['sink'],
+      registers: [registry],
+      collect() {
+        gauge.reset()
+        for (const sink of sinks()) gauge.set({ sink: sink.name }, value(sink))
+      },
+    })
+  }
 }
 
 function observePolicy(registry: Registry, observed: Observed): void {

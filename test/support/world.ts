@@ -113,11 +113,19 @@ async function startLive(config: string): Promise<Database> {
   }
 }
 
+interface WorldOptions {
+  readonly auditDir?: string
+  /** More settings of the record. */
+  readonly audit?: Readonly<Record<string, unknown>>
+  readonly live?: boolean
+  readonly config?: string
+}
+
 /**
  * Starts Prometheus, the provider and a gateway before them. `auditDir` defaults to a fresh directory; `live` gives
  * Prometheus moving targets in place of the history, `config` then more settings.
  */
-export async function startWorld(options: { auditDir?: string; live?: boolean; config?: string } = {}): Promise<World> {
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const scratch = await mkdtemp(join(tmpdir(), 'bailiwick-'))
   const auditDir = options.auditDir ?? join(scratch, 'audit')
   const database = options.live === true ? await startLive(options.config ?? '') : await startHistory()
@@ -132,6 +140,7 @@ export async function startWorld(options: { auditDir?: string; live?: boolean; c
       issuer: idp.issuer,
       audience,
       auditDir,
+      audit: options.audit ?? {},
       clockTolerance: '1s',
       rules: [generous],
       level: 'debug',

@@ -484,12 +484,14 @@ describe('an announcement', () => {
   function record() {
     const kept: string[] = []
     const state = { broken: false }
-    const { announce, append } = announcing<Entry, string, string>(async ({ id, replaced }) => {
+    const keep = async ({ id, replaced }: Entry) => {
       const { broken } = state
       if (!broken) kept.push(replaced === undefined ? id : `${id} for ${replaced}`)
       await turn()
       return broken ? fail('broken') : ok(id)
-    }, mergeLoaded)
+    }
+    const { announce, behind } = announcing<Entry, string, string>(keep, mergeLoaded)
+    const append = behind(keep)
     return { kept, state, append: (id: string) => append({ kind: 'decision', id }), announce }
   }
   const loaded = (id: string, replaced: string): Entry => ({ kind: 'policy.loaded', id, replaced })

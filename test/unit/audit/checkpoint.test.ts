@@ -116,7 +116,7 @@ describe('checkpoints that cannot be written', { timeout: 60_000 }, () => {
     }
     const log = open(t, dir, {}, files)
     assert.ok((await log.append(decision('a'))).ok)
-    await until(() => log.status().checkpoints?.failure?.code === 'io')
+    await until(() => log.status().checkpoints?.failure?.code === 'disk')
     assert.ok((await log.append(decision('b'))).ok)
     assert.equal(log.status().state, 'open')
     broken = false

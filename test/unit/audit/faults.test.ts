@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { nodeFiles } from '../../../src/audit/files.ts'
+import { nodeFiles, type Files } from '../../../src/audit/files.ts'
 import type { AuditLimits } from '../../../src/audit/limits.ts'
 import type { AuditLog } from '../../../src/audit/log.ts'
 import type { PreviousSegment } from '../../../src/audit/record.ts'
@@ -10,11 +10,13 @@ import {
   decision,
   faulty,
   firstProblem,
+  kept,
   linesOf,
   openLog,
   outcome,
   segments,
   soleSegment,
+  startWriter,
   systemError,
   tempDir,
   until,
@@ -45,9 +47,7 @@ async function refused(log: AuditLog, request: string): Promise<string> {
 /** After the fault is gone the log mends itself; answers the segment it opened. */
 async function mended(log: AuditLog, dir: string): Promise<{ file: string; previous: PreviousSegment | null }> {
   await until(() => log.status().state === 'open')
-  const receipt = await log.append(decision('after'))
-  assert.ok(receipt.ok)
-  const { file } = receipt.value
+  const { file } = kept(await log.append(decision('after')))
   return { file, previous: (await linesOf(join(dir, file)))[0]?.previous ?? null }
 }
 
@@ -67,7 +67,7 @@ describe('a disk that misbehaves', { timeout: 60_000 }, () => {
     faults.create = () => Promise.reject(systemError('ENOSPC'))
     faults.write = (real, bytes, offset) =>
       offset === 0 ? real.write(bytes.subarray(0, 100), 0) : Promise.reject(systemError('ENOSPC'))
-    assert.match(await refused(log, 'lost'), /^io .*ENOSPC/)
+    assert.match(await refused(log, 'lost'), /^disk .*ENOSPC/)
     const left = await readFile(old)
     assert.equal(log.status().state, 'failed')
     assert.match(log.status().lastFailure?.remedy ?? '', /free space/)
@@ -100,6 +100,67 @@ describe('a disk that misbehaves', { timeout: 60_000 }, () => {
     await until(() => tries > 5)
     await log.seal()
     assert.equal((await segments(dir)).length, 1)
+  })
+
+  it('fails a write: refused, abandoned untouched, and a new segment says so', async (t) => {
+    const { dir, log, faults } = await opened(t)
+    faults.write = () => Promise.reject(systemError('EIO'))
+    const left = await readFile(await soleSegment(dir))
+    assert.match(await refused(log, 'r'), /^io .*EIO/)
+    faults.write = null
+    const { previous } = await mended(log, dir)
+    assert.deepEqual([previous?.found, previous?.seq], ['abandoned', 1])
+    assert.deepEqual(await readFile(await soleSegment(dir)), left)
+  })
+
+  it('fails a sync: the pages of that file are not synced again, as a second call would find nothing wrong', async (t) => {
+    const dir = await tempDir(t)
+    const calls: string[] = []
+    let failing: string | null = null
+    const files: Files = {
+      ...nodeFiles,
+      create: async (path) => {
+        const real = await nodeFiles.create(path)
+        const datasync = async (): Promise<void> => {
+          calls.push(path)
+          // The kernel reports a failed write-back once, and takes the pages for clean after that.
+          if (path === failing && calls.filter((one) => one === path).length === 3) throw systemError('EIO')
+          await real.datasync()
+        }
+        return path.endsWith('.ndjson') ? { ...real, datasync } : real
+      },
+    }
+    const log = openLog(t, dir, {}, files)
+    const first = kept(await log.append(decision('before')))
+    failing = join(dir, first.file)
+    assert.match(await refused(log, 'lost'), /^io .*EIO/)
+    await mended(log, dir)
+    await log.seal()
+    assert.equal(calls.filter((one) => one === failing).length, 3)
+  })
+
+  it('fails once: what shows nothing is written to the next segment, and answered', async (t) => {
+    const { dir, log, faults } = await opened(t)
+    faults.datasync = () => {
+      faults.datasync = null
+      return Promise.reject(systemError('EIO'))
+    }
+    const shown = refused(log, 'shown')
+    const said = log.appendRefusal({ ...decision('refusal'), decision: 'deny', sent: null })
+    log.note(outcome('note'))
+    assert.match(await shown, /EIO/)
+    const { file, seq } = kept(await said)
+    assert.notEqual(file, (await segments(dir))[0])
+    const lines = await linesOf(join(dir, file))
+    assert.deepEqual([lines[1]?.seq, lines[1]?.request, lines[2]?.request], [seq, 'refusal', 'note'])
+    assert.equal(log.status().lost, 0)
+  })
+
+  it('fails again and again: what shows nothing gets no third try', async (t) => {
+    const { log, faults } = await opened(t)
+    faults.datasync = () => Promise.reject(systemError('EIO'))
+    const said = await log.appendRefusal(decision('refusal'))
+    assert.equal(!said.ok && said.error.code, 'io')
   })
 
   it('fails a sync: never asked again about the same file, no number used twice', async (t) => {
@@ -210,7 +271,7 @@ describe('a disk that misbehaves', { timeout: 60_000 }, () => {
     log.note(outcome('in flight'))
     await until(() => log.status().state === 'failed')
     log.note(outcome('later'))
-    assert.equal(log.status().lost, 2)
+    await until(() => log.status().lost === 2)
   })
 })
 
@@ -306,5 +367,21 @@ describe('a directory that cannot be used', { timeout: 60_000 }, () => {
       [{ file: 'audit-20250101T000000000Z-directory.ndjson', found: 'unreadable' }],
     )
     assert.equal(await readFile(join(dir, 'audit-99999999T999999999Z-x.ndjson'), 'utf8'), 'no time')
+  })
+})
+
+describe('two writers', { timeout: 60_000 }, () => {
+  it('that start in one directory at once: one writes, the other nothing, and the log has one history', async (t) => {
+    const dir = await tempDir(t)
+    const writers = [startWriter(t, dir), startWriter(t, dir)]
+    await until(() => writers.some(({ acknowledged }) => acknowledged.length > 200))
+    await Promise.all(writers.map((writer) => writer.kill()))
+    assert.equal(writers.filter(({ acknowledged }) => acknowledged.length > 0).length, 1)
+    const names = await segments(dir)
+    assert.equal(names.length, 1)
+    const lines = await linesOf(join(dir, names[0] ?? ''))
+    assert.equal(new Set(lines.map(({ boot }) => boot)).size, 1)
+    const found = new Set(lines.map(({ request }) => request))
+    for (const request of writers.flatMap(({ acknowledged }) => acknowledged)) assert.ok(found.has(request), request)
   })
 })

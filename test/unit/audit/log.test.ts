@@ -8,6 +8,7 @@ import {
   decision,
   faulty,
   firstProblem,
+  kept,
   linesOf,
   openLog,
   outcome,
@@ -38,10 +39,9 @@ describe('the audit log', { timeout: 60_000 }, () => {
       Array.from(lines, (_, n) => n),
     )
     for (const { request, receipt } of receipts) {
-      assert.ok(receipt.ok)
-      const line = lines[receipt.value.seq]
-      assert.deepEqual([line?.request, line?.chain], [request, receipt.value.chain])
-      assert.equal(join(dir, receipt.value.file), path)
+      const { seq, chain, file } = kept(receipt)
+      assert.deepEqual([lines[seq]?.request, lines[seq]?.chain], [request, chain])
+      assert.equal(join(dir, file), path)
     }
   })
 
@@ -50,7 +50,7 @@ describe('the audit log', { timeout: 60_000 }, () => {
     const log = openLog(t, dir)
     const receipts = await Promise.all(Array.from({ length: 100 }, (_, n) => log.append(decision(`r${n}`))))
     assert.deepEqual(
-      receipts.map((receipt) => receipt.ok && receipt.value.seq),
+      receipts.map((receipt) => kept(receipt).seq),
       Array.from({ length: 100 }, (_, n) => n + 1),
     )
     const status = log.status()

@@ -1,14 +1,15 @@
-import { fork } from 'node:child_process'
+import assert from 'node:assert/strict'
+import { fork, spawnSync } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { nodeFiles, type FileFacts, type Files, type OpenFile } from '../../../src/audit/files.ts'
+import { nodeFiles, type FileFacts, type Files, type OpenFile, type VolumeFacts } from '../../../src/audit/files.ts'
 import type { AuditLimits } from '../../../src/audit/limits.ts'
-import { openAuditLog, type AuditLog } from '../../../src/audit/log.ts'
+import { openAuditLog, type AuditLog, type AuditLogOptions, type Receipt } from '../../../src/audit/log.ts'
 import type {
   DecisionEntry,
   OutcomeEntry,
@@ -20,22 +21,41 @@ import type {
 // Hooks run in the order they were added, so one that seals after the directory is gone would make it anew.
 const openLogs = new WeakMap<TestContext, AuditLog[]>()
 
+const sealAll = (t: TestContext): Promise<unknown> => Promise.all((openLogs.get(t) ?? []).map((log) => log.seal()))
+
 /** A directory that goes away with the test, after the logs in it are sealed. */
 export async function tempDir(t: TestContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'audit-test-'))
   t.after(async () => {
-    await Promise.all((openLogs.get(t) ?? []).map((log) => log.seal()))
+    await sealAll(t)
     await rm(dir, { recursive: true, force: true, maxRetries: 3 })
   })
   return dir
 }
 
-/** A log with short retries, sealed when the test ends (for a test that has a `tempDir`). */
+/** A volume of its own in memory, so large; `null`, and the test is skipped, where none can be mounted. */
+export async function smallVolume(t: TestContext, bytes: number): Promise<string | null> {
+  const dir = await mkdtemp(join(tmpdir(), 'audit-volume-'))
+  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', dir], {
+    encoding: 'utf8',
+  })
+  t.after(async () => {
+    await sealAll(t)
+    if (status === 0) assert.equal(spawnSync('umount', [dir]).status, 0, 'the volume could not be unmounted')
+    await rmdir(dir)
+  })
+  if (status === 0) return dir
+  t.skip(`no volume can be mounted here: ${stderr?.trim() ?? 'there is no mount command'}`)
+  return null
+}
+
+/** A log with short retries, sealed when the test ends (for a test that has a `tempDir` or a `smallVolume`). */
 export function openLog(
   t: TestContext,
   dir: string,
   limits: Partial<AuditLimits> = {},
   files: Files = nodeFiles,
+  options: Partial<AuditLogOptions> = {},
 ): AuditLog {
   const log = openAuditLog({
     dir,
@@ -43,9 +63,17 @@ export function openLog(
     newId: randomUUID,
     limits: { retryMs: 5, ...limits },
     files,
+    ...options,
   })
   openLogs.set(t, [...(openLogs.get(t) ?? []), log])
   return log
+}
+
+/** The receipt of a record that must be on stable storage. */
+export function kept(result: Awaited<ReturnType<AuditLog['append']>>): Receipt {
+  assert.ok(result.ok, 'the record was refused')
+  assert.ok(result.value !== null, 'the record was not kept')
+  return result.value
 }
 
 /** Polls a condition; the runner's own timeout ends a wait in vain. */
@@ -97,6 +125,10 @@ export interface Line {
   readonly chain: string
   readonly request?: string
   readonly records?: number
+  readonly lost?: number
+  readonly mode?: string
+  readonly state?: string
+  readonly used?: number
   readonly decision?: string
   readonly asked?: readonly Parameter[]
   readonly sent?: DecisionEntry['sent']
@@ -118,6 +150,12 @@ export async function linesOf(path: string): Promise<Line[]> {
     .split('\n')
     .slice(0, -1)
     .map(parseLine)
+}
+
+/** The records of all segments, in order. */
+export async function allLines(dir: string): Promise<Line[]> {
+  const names = (await segments(dir)).filter((name) => name.endsWith('.ndjson'))
+  return (await Promise.all(names.map((name) => linesOf(join(dir, name))))).flat()
 }
 
 export const soleSegment = async (dir: string): Promise<string> => join(dir, (await segments(dir))[0] ?? 'none')
@@ -154,10 +192,11 @@ export interface Faults {
   facts: ((path: string) => Promise<FileFacts>) | null
   makeDir: (() => Promise<never>) | null
   syncDir: (() => Promise<never>) | null
+  space: (() => Promise<VolumeFacts>) | null
   datasyncs: number
 }
 
-/** The system's file operations with faults in front; those on the lock file stay real. */
+/** The system's file operations with faults in front; those on the lock and the reserved file stay real. */
 export function faulty(): { files: Files; faults: Faults } {
   const faults: Faults = {
     write: null,
@@ -166,12 +205,13 @@ export function faulty(): { files: Files; faults: Faults } {
     facts: null,
     makeDir: null,
     syncDir: null,
+    space: null,
     datasyncs: 0,
   }
   const files: Files = {
     ...nodeFiles,
     create: async (path) => {
-      if (path.includes('owner.lock')) return nodeFiles.create(path)
+      if (path.includes('owner.lock') || path.endsWith('/reserve')) return nodeFiles.create(path)
       if (faults.create !== null) return faults.create()
       const real = await nodeFiles.create(path)
       return {
@@ -186,6 +226,7 @@ export function faulty(): { files: Files; faults: Faults } {
     facts: (path) => faults.facts?.(path) ?? nodeFiles.facts(path),
     makeDir: (dir) => faults.makeDir?.() ?? nodeFiles.makeDir(dir),
     syncDir: (dir) => faults.syncDir?.() ?? nodeFiles.syncDir(dir),
+    space: (dir) => faults.space?.() ?? nodeFiles.space(dir),
   }
   return { files, faults }
 }

@@ -29,6 +29,7 @@ function swap(old: string, now: string): string {
   assert.equal(minimal.split(old).length, 2, `"${old}" must be in the file once`)
   return minimal.replace(old, () => now)
 }
+const size = 'must be a size such as 512KiB, 64MiB or 10GiB'
 const url = 'url: http://prometheus:9090'
 const prometheus = (...lines: string[]): string => swap(url, [url, ...lines].join('\n      '))
 const oneIssuer = (line: string): string => swap('audience: [bailiwick]', `audience: [bailiwick]\n      ${line}`)
@@ -78,6 +79,21 @@ describe('a configuration is refused with its key, what is wrong and the remedy:
     ['an empty entry', swap('[policy.csv]', '[~]'), 'policy.rules[0]: must be a text'],
     ['an empty text', swap('directory: audit', "directory: ''"), 'audit.directory: must not be empty'],
     ['no rules', swap('[policy.csv]', '[]'), 'policy.rules: must name at least one file'],
+    [
+      'an audit mode that is none',
+      swap('directory: audit', 'directory: audit, mode: off'),
+      'audit.mode: must be required or best-effort',
+    ],
+    [
+      'a size without a unit',
+      swap('directory: audit', 'directory: audit, rotate: { size: 100 }'),
+      `audit.rotate.size: ${size}`,
+    ],
+    [
+      'watermarks that are the wrong way round',
+      swap('directory: audit', 'directory: audit, disk: { warn: 96% }'),
+      'audit.disk.warn: must be less than audit.disk.refuse',
+    ],
     ['no audience', swap('[bailiwick]', '[]'), 'identity.issuers[0].audience: must name at least one audience'],
     ['an empty audience', swap('[bailiwick]', "['']"), 'identity.issuers[0].audience[0]: must not be empty'],
     ['no algorithm', oneIssuer('algorithms: []'), 'identity.issuers[0].algorithms: must name at least one algorithm'],
@@ -255,7 +271,11 @@ describe('what is read', () => {
       },
       audit: {
         directory: join(scratch, 'audit'),
+        mode: 'required',
+        rotate: { bytes: 256 * 1024 ** 2, ms: 86_400_000 },
+        disk: { warn: 0.7, refuse: 0.95, reserveBytes: 4 * 1024 ** 2 },
         checkpoints: { key: null, previousKey: null, copyTo: null, every: 1_000, idle: 60_000 },
+        sinks: [],
       },
       log: { level: 'info' },
       shutdown: { grace: 25_000 },

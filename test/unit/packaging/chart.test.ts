@@ -50,7 +50,7 @@ const everything = {
   },
   secret: { files: { t: 'abc', u: 'yes' } },
   env: [{ name: 'NODE_EXTRA_CA_CERTS', value: '/run/secrets/bailiwick/u' }],
-  audit: { storageClassName: 'fast' },
+  audit: { storageClassName: 'fast', checkpointsClaim: 'second-place' },
   service: { annotations: { 'example.org/internal': 'true' } },
   podAnnotations: { 'prometheus.io/scrape': 'true' },
   podLabels: { team: 'platform' },
@@ -290,8 +290,8 @@ describe('the templates', () => {
         ]),
       ]
       const foreign: Readonly<Record<string, readonly string[]>> = {
-        // Kubernetes itself puts it into every namespace.
-        everything: ['ConfigMap kube-root-ca.crt'],
+        // Kubernetes itself puts the first into every namespace.
+        everything: ['ConfigMap kube-root-ca.crt', 'PersistentVolumeClaim second-place'],
         'what others made': ['PersistentVolumeClaim my-claim', 'Secret my-secret'],
       }
       assert.deepEqual(
@@ -383,6 +383,13 @@ describe('the templates', () => {
     )
     assert.equal(volumeMounts[1]?.mountPath, '/data')
   })
+  it('mount the second place of the checkpoints where there is one, apart from the record', () => {
+    const mountOf = (given: unknown): string | undefined =>
+      containerOf(given).volumeMounts.find(({ name }) => name === 'checkpoints')?.mountPath
+    assert.equal(mountOf({}), undefined)
+    assert.equal(mountOf(everything), '/var/lib/bailiwick-checkpoints')
+    assert.ok(textOf('helm/bailiwick/values.yaml').includes(`copyTo: ${mountOf(everything)}/`))
+  })
   it('mount a Secret where there is one, for the group only', () => {
     assert.ok(!JSON.stringify(podOf({}).spec).includes('/run/secrets'))
     for (const given of [everything, others]) {
@@ -467,7 +474,10 @@ describe('the templates', () => {
       ],
     })
     const mount = { name: 'kubernetes', mountPath: '/run/secrets/kubernetes', readOnly: true }
-    assert.deepEqual(containerOf(everything).volumeMounts.at(-1), mount)
+    assert.deepEqual(
+      containerOf(everything).volumeMounts.find(({ name }) => name === 'kubernetes'),
+      mount,
+    )
     for (const given of [{}, others]) assert.ok(!JSON.stringify(podOf(given)).includes('serviceAccountToken'))
   })
   it('let the gateway’s account ask about tokens, and do nothing else in the cluster', () => {

@@ -1,0 +1,75 @@
+import type { AuditStatus } from '../audit/log.ts'
+import type { SinkStatus } from '../audit/sinks/sinks.ts'
+import type { Config } from '../config/config.ts'
+import type { Logger } from '../telemetry/log.ts'
+
+/** Says at the start, for everybody to see, what the record is worth. */
+export function tellStart({ mode, checkpoints: { key, copyTo } }: Config['audit'], log: Logger): void {
+  if (mode === 'best-effort') {
+    log.warn(
+      { remedy: 'audit.mode: required' },
+      'the audit record is BEST EFFORT, as asked: an answer may leave although nothing of it is on record',
+    )
+  }
+  if (key === null) {
+    log.warn(
+      { remedy: 'audit.checkpoints.key_file: see bailiwick audit keygen' },
+      'the audit checkpoints are NOT SIGNED: whoever can write the audit directory can make the whole log anew, unseen',
+    )
+  }
+  if (copyTo === null) {
+    log.info(
+      'the audit checkpoints have no second place (audit.checkpoints.copyTo): what is cut off the end goes unseen',
+    )
+  }
+}
+
+/** Says that checkpoints fail, or are made again, and how full the volume is. */
+export function tellChange({ checkpoints, disk }: AuditStatus, log: Logger): void {
+  if (disk !== null && disk.state !== 'fine') {
+    const remedy =
+      'free space on the volume of audit.directory, keep the record for less long (audit.retention.keep), or enlarge it'
+    if (disk.state === 'full') log.error({ disk, remedy }, 'the audit volume is full: nothing new is answered')
+    else log.warn({ disk, remedy }, 'the audit volume fills up')
+  }
+  if (checkpoints === undefined) return
+  const { failure, problems, copy } = checkpoints
+  if (problems.length > 0)
+    log.error({ problems }, 'the audit log of an earlier start is damaged: bailiwick audit verify')
+  const copyFailure = copy?.failure ?? null
+  if (failure !== null) log.error({ failure }, 'no audit checkpoint can be made')
+  if (copyFailure !== null)
+    log.error({ failure: copyFailure }, 'the audit checkpoints do not get to their second place')
+  if (failure === null && copyFailure === null) log.info('audit checkpoints are made')
+}
+
+/** Says that a sink takes nothing, or takes records again. */
+export function tellSink({ name, required, state, because, problem, lagRecords }: SinkStatus, log: Logger): void {
+  if (problem !== null) log.error({ sink: name, problem }, 'an audit sink lacks records')
+  if (state === 'failing' && required)
+    log.error({ sink: name, because }, 'a required audit sink takes nothing: nothing is answered')
+  else if (state === 'failing')
+    log.warn({ sink: name, because, lagRecords }, 'an audit sink takes nothing: it is tried again')
+  else log.info({ sink: name, state, lagRecords }, 'an audit sink')
+}
+
+/** For the metrics. */
+export function numbersOf({ state, mode, queued, records, unrecorded, disk, checkpoints }: AuditStatus) {
+  return {
+    open: state === 'open',
+    bestEffort: mode === 'best-effort',
+    queued,
+    records,
+    unrecorded,
+    diskUsed: disk?.used ?? null,
+    checkpoints:
+      checkpoints === undefined
+        ? null
+        : {
+            signed: checkpoints.signedBy !== null,
+            failing: checkpoints.failure !== null,
+            copyFailing: checkpoints.copy !== null && checkpoints.copy.failure !== null,
+            last: checkpoints.last === null ? null : Date.parse(checkpoints.last.at) / 1000,
+          },
+  }
+}
