@@ -6,6 +6,8 @@ import type { LogoutTokens } from '../identity/logout-token.ts'
 import type { Revocations } from '../identity/revocations.ts'
 import type { Sealer } from '../identity/seal.ts'
 import type { Sessions } from '../identity/sessions.ts'
+import type { CheckKey } from '../audit/keys.ts'
+import type { Review } from '../review/review.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Result } from '../result.ts'
 
@@ -22,10 +24,23 @@ export interface PageParts {
   readonly clusters: readonly string[]
   /** Can people log in on the command line? */
   readonly cli: boolean
+  /** Null where nobody looks at the record with a browser. */
+  readonly review: Reviewing | null
   readonly policy: () => Policy
   readonly log: Logger
   /** Unix milliseconds. */
   readonly clock: () => number
+}
+
+/** What the pages about the record are made of. */
+export interface Reviewing {
+  readonly review: Review
+  /** The directory of the record, for proofs. */
+  readonly dir: string
+  /** Public keys that checkpoints are checked with; none where they are not signed. */
+  readonly keys: readonly CheckKey[]
+  /** Puts an entry on stable storage, for what happens before or after the answer to a request. */
+  append(entry: AuditEntry): Promise<Result<unknown, unknown>>
 }
 
 /** A request for a page, as plain values. */
@@ -38,6 +53,8 @@ export interface PageRequest {
   readonly query: string
   readonly credentials: Credentials
   readonly from: From
+  /** Aborts when nobody waits for the answer any more. */
+  readonly gone: AbortSignal
   /** Reads the body as a form. */
   form(): Promise<Result<URLSearchParams, BadBody>>
 }
@@ -53,8 +70,19 @@ export type PageRecord =
   /** Nothing of anybody's is shown, and nothing was decided. */
   | { readonly is: 'nothing' }
   | { readonly is: 'look'; readonly identity: Identity; readonly decision: Basis }
-  | { readonly is: 'refusal'; readonly reason: string }
+  /** `whose`: who asked, and what was decided about it, where that is known. */
+  | {
+      readonly is: 'refusal'
+      readonly reason: string
+      readonly whose?: { readonly identity: Identity; readonly decision: Basis }
+    }
   | { readonly is: 'event'; readonly entry: AuditEntry }
+
+/** A file that is sent as a body. */
+export interface FileBody {
+  readonly path: string
+  readonly bytes: number
+}
 
 /** A whole answer. */
 export interface Answer {
@@ -62,9 +90,12 @@ export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly cookies: readonly string[]
-  readonly body: string
+  readonly body: string | FileBody
   readonly record: PageRecord
 }
+
+/** A whole answer whose body is in memory. */
+export type TextAnswer = Answer & { readonly body: string }
 
 /** What is said as the gateway says all its refusals: to programs, in JSON. */
 export type PageRefusal =

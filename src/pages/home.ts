@@ -1,49 +1,25 @@
-import { isNavigation, isOwn } from '../identity/fetch-metadata.ts'
+import type { Identity } from '../identity/identity.ts'
 import { identityOf } from '../identity/session.ts'
 import type { Session } from '../identity/session.ts'
-import { identifiedBy } from '../identity/sources/session.ts'
 import { accessOf, isGranted } from '../policy/access.ts'
 import { clusterTable, limitTable } from './access.ts'
-import { refuse } from './answer.ts'
 import type { PageAnswer, PageParts, PageRequest } from './answer.ts'
 import { html } from './html.ts'
 import type { Html } from './html.ts'
 import { moment } from './layout.ts'
-import { loginPath, paths } from './paths.ts'
-import { problem } from './problems.ts'
-import { redirect, show } from './reply.ts'
+import { paths } from './paths.ts'
+import { show } from './reply.ts'
+import { isAny, rightTo } from './review/right.ts'
+import { visitorOf } from './visitor.ts'
+import type { Visitor } from './visitor.ts'
 
 /** Who am I, what may I see, and why. */
 export async function home(parts: PageParts, request: PageRequest): Promise<PageAnswer> {
-  const { credentials, method } = request
-  const state = await parts.sessions.read(credentials)
-  const navigation = isNavigation(credentials, method)
-  if (state.is === 'live' && (navigation || isOwn(credentials))) return showAccess(parts, request, state)
-  if (!navigation) {
-    const identified = identifiedBy(state, parts.sessions, credentials, parts.origin + paths.login)
-    return refuse(
-      identified.is === 'refused' ? { is: 'bad_credentials', refusal: identified.refusal } : { is: 'no_credentials' },
-    )
-  }
-  switch (state.is) {
-    case 'unavailable':
-      return problem(parts, request, 'session_unavailable', { record: { is: 'refusal', reason: 'issuer_unavailable' } })
-    case 'duplicate':
-      return problem(parts, request, 'duplicate_cookie', { record: { is: 'refusal', reason: 'bad_credentials' } })
-    case 'absent':
-    case 'ended':
-    case 'live': {
-      const reason = state.is === 'ended' ? 'bad_credentials' : 'no_credentials'
-      return redirect(parts, parts.origin + loginPath(paths.home), { record: { is: 'refusal', reason } })
-    }
-  }
+  const visitor = await visitorOf(parts, request, paths.home)
+  return visitor.ok ? showAccess(parts, request, visitor.value) : visitor.error
 }
 
-function showAccess(
-  parts: PageParts,
-  request: PageRequest,
-  { session, cookies }: { readonly session: Session; readonly cookies: readonly string[] },
-): PageAnswer {
+function showAccess(parts: PageParts, request: PageRequest, { session, cookies }: Visitor): PageAnswer {
   const identity = identityOf(session, parts.sessions.limits)
   const policy = parts.policy()
   const access = accessOf(policy, identity, parts.clusters, parts.clock())
@@ -63,8 +39,12 @@ function showAccess(
     </p>
     ${shown === undefined ? null : recipe(parts, shown.name)}`
   const record = { is: 'look', identity, decision: access.basis } as const
-  return show(parts, request, { title: 'My access', name: session.name, body }, { cookies, record })
+  const links = mayReview(parts, identity) ? [{ to: paths.review, text: 'Review the record' }] : []
+  return show(parts, request, { title: 'My access', name: session.name, body, links }, { cookies, record })
 }
+
+const mayReview = ({ review, policy, clusters }: PageParts, identity: Identity): boolean =>
+  review !== null && isAny(rightTo(policy(), identity, clusters, 'audit:read').within)
 
 function whoAmI({ sessions }: PageParts, session: Session): Html {
   const { begun, lastSeen, vouchedUntil, refreshToken, groups } = session

@@ -5,11 +5,14 @@ import { home } from './home.ts'
 import { beginLogin, finishLogin, openUsedLogins } from './login.ts'
 import { askLogout, backChannelLogout, logOut, loggedOut } from './logout.ts'
 import { paths } from './paths.ts'
+import { reviewStyle } from './review/style.ts'
+import { reviewPages } from './review/table-of-pages.ts'
 import { problem } from './problems.ts'
 import { plain, redirect } from './reply.ts'
 import { style } from './style.ts'
 
-type Visit = (parts: PageParts, request: PageRequest) => PageAnswer | Promise<PageAnswer>
+/** Makes the answer to a request. */
+export type Visit = (parts: PageParts, request: PageRequest) => PageAnswer | Promise<PageAnswer>
 
 /** The pages that people see in a browser. Each is a value made from a request; the gateway records and sends it. */
 export function createPages(parts: PageParts): Pages {
@@ -24,6 +27,7 @@ export function createPages(parts: PageParts): Pages {
     [paths.backChannelLogout]: { POST: backChannelLogout },
     [paths.style]: { GET: showStyle },
     '/bailiwick': { GET: toHome },
+    ...reviewPages(parts),
   }
   return {
     owns: (path, navigation) =>
@@ -44,6 +48,6 @@ function toHome(parts: PageParts, { credentials, method }: PageRequest): PageAns
 }
 
 function showStyle(parts: PageParts): PageAnswer {
-  const answer = plain(parts, {}, { type: 'text/css; charset=utf-8', body: style })
+  const answer = plain(parts, {}, { type: 'text/css; charset=utf-8', body: style + reviewStyle })
   return { ...answer, headers: { ...answer.headers, 'cache-control': 'max-age=3600' } }
 }

@@ -10,6 +10,16 @@ export const paths = {
   loggedOut: '/bailiwick/logged-out',
   backChannelLogout: '/bailiwick/back-channel-logout',
   style: '/bailiwick/style.css',
+  review: '/bailiwick/review/',
+  reviewRecord: '/bailiwick/review/record',
+  reviewProof: '/bailiwick/review/proof',
+  reviewPerson: '/bailiwick/review/person',
+  reviews: '/bailiwick/review/saved',
+  reviewSign: '/bailiwick/review/sign',
+  reviewExport: '/bailiwick/review/export',
+  reviewFile: '/bailiwick/review/file',
+  reviewSql: '/bailiwick/review/sql',
+  reviewScript: '/bailiwick/review.js',
 } as const
 
 /** Where a browser is sent so that somebody logs in and comes back to `path`. */

@@ -1,5 +1,5 @@
 import type { LoginFailureCode } from '../identity/login-failure.ts'
-import type { Answer, PageParts, PageRequest } from './answer.ts'
+import type { PageParts, PageRequest, TextAnswer } from './answer.ts'
 import { html } from './html.ts'
 import { loginPath, paths } from './paths.ts'
 import { show } from './reply.ts'
@@ -107,7 +107,7 @@ export const loginProblem = (
   request: PageRequest,
   code: LoginFailureCode,
   options: ReplyOptions = {},
-): Answer => problemPage(parts, request, loginProblems[code], options)
+): TextAnswer => problemPage(parts, request, loginProblems[code], options)
 
 /** Another thing that went wrong, as a page. */
 export const problem = (
@@ -115,7 +115,7 @@ export const problem = (
   request: PageRequest,
   name: keyof typeof others,
   options: ReplyOptions = {},
-): Answer => problemPage(parts, request, others[name], options)
+): TextAnswer => problemPage(parts, request, others[name], options)
 
 function problemPage(
   parts: PageParts,

@@ -6,6 +6,7 @@ export const style = `:root {
   --ground: light-dark(#ffffff, #16191d);
   --panel: light-dark(#f4f5f7, #1f2429);
   --line: light-dark(#d5d9de, #3a424a);
+  --edge: light-dark(#7d858e, #7b848d);
   --accent: light-dark(#0b57d0, #8ab4f8);
   --on-accent: light-dark(#ffffff, #0d1b2e);
 }

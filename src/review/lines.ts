@@ -1,0 +1,98 @@
+import type { Files, OpenFile } from '../audit/files.ts'
+import { LineSource, segmentFiles, segmentOf, sizesOf } from '../audit/read-segments.ts'
+import type { ReadableFile } from '../audit/read-segments.ts'
+
+const newline = 0x0a
+const blockBytes = 64 * 1024
+const nearBytes = 256 * 1024
+
+/** The number of a record, read off the beginning of its line. */
+export function seqOf(line: Buffer): number | null {
+  const [, seq] = /^\{"v":\d+,"seq":(\d+),/.exec(line.subarray(0, 64).toString('latin1')) ?? []
+  return seq === undefined ? null : Number(seq)
+}
+
+/** The segments of a directory by their names without an ending, as they are now. */
+export async function segmentsIn(files: Files, dir: string): Promise<ReadonlyMap<string, ReadableFile>> {
+  const found = await sizesOf(files, dir, await segmentFiles(files, dir))
+  return new Map(found.map((file) => [segmentOf(file.file), file]))
+}
+
+/** Numbers of records that are read in one go, though others may stand between them. */
+const apart = 5_000
+
+/** The lines of records in a segment, by their numbers, which grow; those that are not there are left out. */
+export async function* linesOf(
+  files: Files,
+  source: ReadableFile,
+  seqs: readonly number[],
+): AsyncGenerator<readonly [seq: number, line: Buffer]> {
+  const packed = source.path.endsWith('.zst')
+  for (let at = 0; at < seqs.length;) {
+    const start = at++
+    // A compressed segment has to be read from its beginning each time: it is read once.
+    while (at < seqs.length && (packed || (seqs[at] ?? 0) - (seqs[at - 1] ?? 0) < apart)) at++
+    const group = seqs.slice(start, at)
+    yield* scan(files, source, packed ? 0 : await before(files, source, group[0] ?? 0), group)
+  }
+}
+
+async function* scan(
+  files: Files,
+  source: ReadableFile,
+  from: number,
+  seqs: readonly number[],
+): AsyncGenerator<readonly [seq: number, line: Buffer]> {
+  let at = 0
+  const lines = await LineSource.open(files, source, from)
+  try {
+    for (let line = await lines.next(); line?.form === 'whole'; line = lines.take() ?? (await lines.next())) {
+      const seq = seqOf(line.bytes)
+      if (seq === null) continue
+      while (at < seqs.length && (seqs[at] ?? 0) < seq) at++
+      if (at === seqs.length) return
+      if (seqs[at] === seq) yield [seq, line.bytes]
+    }
+  } finally {
+    await lines.close()
+  }
+}
+
+/** A position at which a line begins, and behind which the record stands if it is there. */
+async function before(files: Files, { path, size }: ReadableFile, seq: number): Promise<number> {
+  const opened = await files.open(path)
+  try {
+    let [low, high] = [0, size]
+    while (high - low > nearBytes) {
+      const middle = Math.floor((low + high) / 2)
+      const line = await lineBehind(opened, middle, high)
+      if (line === null || line.seq === null || line.seq >= seq) high = middle
+      else low = line.at
+    }
+    return low
+  } finally {
+    await opened.close().catch(() => undefined)
+  }
+}
+
+/** The first line that begins behind a position. */
+async function lineBehind(
+  opened: OpenFile,
+  position: number,
+  end: number,
+): Promise<{ readonly at: number; readonly seq: number | null } | null> {
+  for (let at = position; at < end; at += blockBytes) {
+    const block = await read(opened, at, Math.min(blockBytes, end - at))
+    const found = block.indexOf(newline)
+    if (found < 0) continue
+    const start = at + found + 1
+    return start >= end ? null : { at: start, seq: seqOf(await read(opened, start, 64)) }
+  }
+  return null
+}
+
+async function read(opened: OpenFile, position: number, count: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(count)
+  const taken = await opened.read(bytes, position)
+  return bytes.subarray(0, taken)
+}
