@@ -1,16 +1,20 @@
 /**
- * What a durable record costs: `node bench/audit.ts [directory]`, about 10 seconds. The directory should be on the volume in question.
- * One run compares group commit with a sync for each record and with no sync at all, at several numbers of callers at once.
+ * What a durable record costs: `node bench/audit.ts [directory]`, about 45 seconds. The directory should be on the volume in question.
+ * One run compares group commit with the same and signed checkpoints, with a sync for each record and with no sync at all, at
+ * several numbers of callers at once: medians of a few rounds.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { CheckpointOptions } from '../src/audit/checkpointer.ts'
 import { nodeFiles, type Files } from '../src/audit/files.ts'
+import { generateKeyPair, readSigningKey } from '../src/audit/keys.ts'
 import { openAuditLog, type AuditLog } from '../src/audit/log.ts'
 import type { DecisionEntry } from '../src/audit/record.ts'
 
-const cellMs = 900
+const cellMs = 1_100
+const rounds = 3
 const query = 'sum by (dst, status_code) (rate(response_total{namespace="payments",direction="outbound"}[5m]))'
 const entry: DecisionEntry = {
   kind: 'decision',
@@ -53,24 +57,50 @@ function oneByOne(append: Append): Append {
   }
 }
 
-const modes: { name: string; files: Files; wrap: (append: Append) => Append }[] = [
-  { name: 'group commit', files: nodeFiles, wrap: (append) => append },
+interface Mode {
+  readonly name: string
+  readonly files: Files
+  readonly wrap: (append: Append) => Append
+  readonly checkpoints?: CheckpointOptions
+}
+
+const asIs = (append: Append): Append => append
+const checkpoints: CheckpointOptions = {
+  key: readSigningKey(generateKeyPair().privatePem),
+  previousKey: null,
+  copyTo: null,
+  every: 1_000,
+  idle: 60_000,
+}
+
+const modes: readonly Mode[] = [
+  { name: 'group commit', files: nodeFiles, wrap: asIs },
+  { name: '+ checkpoints', files: nodeFiles, wrap: asIs, checkpoints },
   { name: 'sync each', files: nodeFiles, wrap: oneByOne },
-  { name: 'no sync', files: unsynced, wrap: (append) => append },
+  { name: 'no sync', files: unsynced, wrap: asIs },
 ]
 
 interface Cell {
-  perSecond: number
-  latencies: number[]
-  perCommit: number
+  readonly perSecond: number
+  readonly latencies: readonly number[]
+  readonly perCommit: number
+  /** Microseconds of the processor for each record. */
+  readonly cpu: number
 }
 
-async function measure(dir: string, { files, wrap }: (typeof modes)[number], callers: number): Promise<Cell> {
-  const log = openAuditLog({ dir, clock: () => new Date(), newId: randomUUID, files })
+async function measure(dir: string, { files, wrap, checkpoints }: Mode, callers: number): Promise<Cell> {
+  const log = openAuditLog({
+    dir,
+    clock: () => new Date(),
+    newId: randomUUID,
+    files,
+    ...(checkpoints === undefined ? {} : { checkpoints }),
+  })
   const append = wrap(() => log.append(entry))
   for (let warm = 0; warm < 20; warm++) await append()
   const latencies: number[] = []
   const before = log.status()
+  const cpu = process.cpuUsage()
   const start = performance.now()
   const call = async (): Promise<void> => {
     while (performance.now() - start < cellMs) {
@@ -81,35 +111,45 @@ async function measure(dir: string, { files, wrap }: (typeof modes)[number], cal
     }
   }
   await Promise.all(Array.from({ length: callers }, call))
-  const perSecond = latencies.length / ((performance.now() - start) / 1000)
+  const seconds = (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage(cpu)
   const { commits } = log.status()
   await log.seal()
   return {
-    perSecond,
+    perSecond: latencies.length / seconds,
     latencies: latencies.sort((a, b) => a - b),
     perCommit: latencies.length / (commits - before.commits),
+    cpu: (user + system) / latencies.length,
   }
 }
 
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
 const base = await mkdtemp(join(process.argv[2] ?? tmpdir(), 'audit-bench-'))
 const row = (...cells: readonly (string | number)[]): void =>
   console.log(cells.map((cell) => String(cell).padStart(13)).join(''))
 try {
-  row('mode', 'callers', 'records/s', 'p50 ms', 'p99 ms', 'per commit', 'vs group')
+  row('mode', 'callers', 'records/s', 'p50 ms', 'p99 ms', 'per commit', 'µs of CPU', 'vs group')
   for (const callers of [1, 16, 256]) {
-    let group = 0
+    const cells = modes.map((): Cell[] => [])
+    // In turns: on a machine that others use, only neighbours in time can be compared.
+    for (let round = 0; round < rounds; round++) {
+      for (const [index, mode] of modes.entries()) {
+        cells[index]?.push(await measure(join(base, `${callers}-${round}-${index}`), mode, callers))
+      }
+    }
     for (const [index, mode] of modes.entries()) {
-      const { perSecond, latencies, perCommit } = await measure(join(base, `${callers}-${index}`), mode, callers)
-      if (index === 0) group = perSecond
-      const at = (share: number): string => (latencies[Math.floor(latencies.length * share)] ?? 0).toFixed(3)
+      const own = cells[index] ?? []
+      const at = (share: number): string =>
+        median(own.map(({ latencies }) => latencies[Math.floor(latencies.length * share)] ?? 0)).toFixed(3)
       row(
         mode.name,
         callers,
-        Math.round(perSecond),
+        Math.round(median(own.map(({ perSecond }) => perSecond))),
         at(0.5),
         at(0.99),
-        perCommit.toFixed(1),
-        `${(perSecond / group).toFixed(2)}x`,
+        median(own.map(({ perCommit }) => perCommit)).toFixed(1),
+        median(own.map(({ cpu }) => cpu)).toFixed(1),
+        `${median(own.map(({ perSecond }, round) => perSecond / (cells[0]?.[round]?.perSecond ?? 1))).toFixed(2)}x`,
       )
     }
   }

@@ -1,6 +1,7 @@
 import { UsageError } from '../command.ts'
 import type { Command } from '../command.ts'
 import { checkProofCommand } from './check-proof.ts'
+import { hold } from './hold.ts'
 import { keygen } from './keygen.ts'
 import { prove } from './prove.ts'
 import { show } from './show.ts'
@@ -17,13 +18,14 @@ Commands:
   audit verify       whether a log is whole: the first bad record, and what happened to it
   audit prove        that one record stands in the log, in a file of its own
   audit check-proof  check such a file, without the log
+  audit hold         keep a log from being deleted, or let it go
   audit keygen       make a key that signs checkpoints
 
 What each takes: bailiwick audit <command> --help
 `,
   options: {},
   words: 1,
-  subcommands: { show, verify, prove, 'check-proof': checkProofCommand, keygen },
+  subcommands: { show, verify, prove, 'check-proof': checkProofCommand, hold, keygen },
   async run(given) {
     const [name] = given.words
     throw new UsageError(name === undefined ? 'which command?' : `there is no command "audit ${name}"`)

@@ -11,8 +11,8 @@ export const verify: Command = {
   help: `Usage: bailiwick audit verify DIR [--key FILE] [--checkpoints FILE] [options]
 
 Checks every record of the log in DIR, against its chain, its Merkle trees and its checkpoints, and names the first
-bad one and what happened to it: edited, deleted, inserted, reordered, truncated, forked, gap, key not valid then, idle
-checkpoint missing. Exit code 0: the log is whole; 1: it is damaged; 2: it could not be read.
+bad one and what happened to it: edited, deleted, inserted, reordered, truncated, damaged, forked, gap, key not valid
+then, idle checkpoint missing. Segments that were deleted for their age or size, with a signed tombstone, may be missing. Exit code 0: the log is whole; 1: it is damaged; 2: it could not be read.
 
 Options:
   --key FILE          the public keys to trust (PEM, or name+id+base64), one or several; without it, signatures
@@ -64,7 +64,7 @@ function progress(terminal: Terminal): (done: number, total: number) => void {
 }
 
 function described({ damage, remarks, unknown, ...report }: VerifyReport): string {
-  const { log, segments, records, checkpoints, signedBy, last, uncovered } = report
+  const { log, segments, records, checkpoints, deleted, signedBy, last, uncovered } = report
   const head =
     damage === null
       ? 'whole\n'
@@ -72,6 +72,7 @@ function described({ damage, remarks, unknown, ...report }: VerifyReport): strin
   const until = damage === null ? '' : ' (up to there)'
   const rows = [
     `log ${log ?? 'unknown'}: ${segments} segments, ${records} records, ${checkpoints} checkpoints${until}`,
+    ...(deleted === null ? [] : [deletedRow(deleted)]),
     signedBy.length === 0 ? 'not signed' : `signed by ${signedBy.join(', ')}`,
     ...(last === null ? [] : [`last checkpoint ${last.number}, ${last.time}, ${last.hash}`]),
     ...(uncovered === 0 ? [] : [`${uncovered} records behind the last checkpoint: only the chain covers them`]),
@@ -80,5 +81,8 @@ function described({ damage, remarks, unknown, ...report }: VerifyReport): strin
   ]
   return plainLines(`${head}${rows.map((row) => `${row}\n`).join('')}`)
 }
+
+const deletedRow = ({ segments, records, from, to }: NonNullable<VerifyReport['deleted']>): string =>
+  `deleted, with signed tombstones: ${segments} segments with ${records} records, of ${from} to ${to}`
 
 const plainLines = (text: string): string => text.split('\n').map(plain).join('\n')
