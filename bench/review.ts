@@ -139,15 +139,20 @@ function peak(): number {
 
 const signal = new AbortController().signal
 
+/** Waits until everything is in the index. */
 async function ready(review: Review): Promise<void> {
-  const { state, failure } = review.status()
-  if (state === 'failed') throw new Error(failure?.reason)
-  if (state === 'ready' && review.status().indexed > 0 && review.status().waiting === 0) return
-  await sleep(50)
-  return ready(review)
+  for (;;) {
+    const { state, failure, indexed, waiting } = review.status()
+    if (failure !== null) throw new Error(failure.reason)
+    if (state === 'ready' && indexed > 0 && waiting === 0) return
+    await sleep(50)
+  }
 }
 
-async function time(name: string, ask: () => Promise<{ readonly ok: boolean; readonly value?: unknown }>): Promise<void> {
+async function time(
+  name: string,
+  ask: () => Promise<{ readonly ok: boolean; readonly value?: unknown }>,
+): Promise<void> {
   const took: number[] = []
   let found = ''
   for (let round = 0; round < 7; round++) {
@@ -170,18 +175,24 @@ try {
   mkdirSync(directory)
   const generating = performance.now()
   const bytes = generate(directory)
-  console.log(`${wanted.toLocaleString('en')} records in ${readdirSync(directory).length} segments, ${mib(bytes)}, made in ${((performance.now() - generating) / 1000).toFixed(0)} s`)
+  console.log(
+    `${wanted.toLocaleString('en')} records in ${readdirSync(directory).length} segments, ${mib(bytes)}, made in ${((performance.now() - generating) / 1000).toFixed(0)} s`,
+  )
   const indexing = performance.now()
   const maker = openReview({ directory, index, memoryBytes, threads })
   await ready(maker)
   // Merging goes on for a little: it is over when nothing changes any more.
   for (let size = -1; size !== sizeOf(index); await sleep(3_000)) size = sizeOf(index)
   const took = (performance.now() - indexing) / 1000
-  console.log(`indexed in ${took.toFixed(0)} s (${Math.round(wanted / took).toLocaleString('en')} records a second), peak memory ${mib(peak())}`)
+  console.log(
+    `indexed in ${took.toFixed(0)} s (${Math.round(wanted / took).toLocaleString('en')} records a second), peak memory ${mib(peak())}`,
+  )
   await maker.stop()
   const review = openReview({ directory, index, memoryBytes, threads })
   await ready(review)
-  const parts = readdirSync(index, { recursive: true, encoding: 'utf8' }).filter((file) => file.includes('part-')).length
+  const parts = readdirSync(index, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.includes('part-'),
+  ).length
   console.log(`the index: ${mib(sizeOf(index))} in ${parts} parts\n`)
   console.log('| question | answer | first ms | median ms | least ms |\n|---|---|---|---|---|')
   const [person, other] = [people[7]!, people[1234]!]
@@ -203,7 +214,9 @@ try {
   const some = await review.search(hour, 'all', { after: null, limit: 1 }, signal)
   const id = some.ok ? (some.value.rows[0]?.request ?? '') : ''
   await time('one request by its id, with its lines', () => review.request(id, 'all', signal))
-  await time('SQL: requests by cluster', () => review.sql('SELECT cluster, count(*) FROM records GROUP BY cluster', signal))
+  await time('SQL: requests by cluster', () =>
+    review.sql('SELECT cluster, count(*) FROM records GROUP BY cluster', signal),
+  )
   console.log(`\npeak memory of the process that answers: ${mib(peak())}`)
   await review.stop()
 } finally {

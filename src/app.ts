@@ -8,6 +8,7 @@ import { openBrowser } from './app/browser.ts'
 import { reportsOf } from './app/policy.ts'
 import { openRecord } from './app/record.ts'
 import type { Recording } from './app/record.ts'
+import { openReviewing } from './app/reviewing.ts'
 import { close, listen, urlOf } from './app/servers.ts'
 import { openSources } from './app/sources.ts'
 import type { Mesh } from './app/sources.ts'
@@ -29,6 +30,7 @@ import { readPolicy } from './policy/files.ts'
 import type { Policy } from './policy/policy.ts'
 import { followPolicy } from './policy/reload.ts'
 import type { LivePolicy, Look } from './policy/reload.ts'
+import type { Reviewing } from './pages/answer.ts'
 import type { Cluster } from './gateway/parts.ts'
 import { openQuota } from './gateway/quota.ts'
 import type { Quota } from './gateway/quota.ts'
@@ -61,6 +63,7 @@ const lastWait = 5_000
 interface Parts {
   readonly audit: AuditLog
   readonly recording: Recording
+  readonly review: Reviewing | null
   readonly issuers: readonly IssuerKeys[]
   readonly datasources: readonly Datasource[]
   readonly mesh: Mesh | null
@@ -182,6 +185,7 @@ function buildParts(config: Config, first: Policy, log: Logger): Parts {
   return {
     audit,
     recording,
+    review: openReviewing(config, audit, log),
     issuers,
     datasources,
     mesh: openMesh(config, log),
@@ -225,10 +229,11 @@ function describeResource({ publicUrl, issuers, cli }: Config): ResourceMetadata
   return { resource: publicUrl, authorizationServers: issuers.map(({ issuer }) => issuer), cli }
 }
 
-async function stopParts({ recording, clusters, mesh, ...parts }: Parts): Promise<void> {
+async function stopParts({ recording, review, clusters, mesh, ...parts }: Parts): Promise<void> {
   mesh?.selfTest.stop()
   for (const keys of allKeys(parts)) keys.stop()
   for (const { upstream } of clusters.values()) upstream.close()
+  await review?.review.stop()
   await recording.stop()
 }
 

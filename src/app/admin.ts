@@ -1,5 +1,6 @@
 import express from 'express'
 import type { AuditLog } from '../audit/log.ts'
+import type { Retention } from '../audit/retention.ts'
 import type { Sinks } from '../audit/sinks/sinks.ts'
 import type { IssuerKeys } from '../identity/issuer.ts'
 import type { LivePolicy } from '../policy/reload.ts'
@@ -11,6 +12,7 @@ import type { Mesh } from './sources.ts'
 interface Watched {
   readonly audit: AuditLog
   readonly sinks: Sinks
+  readonly retention: Retention
   /** The providers' keys. */
   readonly issuers: readonly IssuerKeys[]
   /** Those, and the keys of each Grafana whose word is taken. */
@@ -37,6 +39,7 @@ export function createAdmin(
       audit: status.state === 'open' ? 'open' : { state: status.state, failure: status.lastFailure ?? null },
       ...(status.mode === 'required' ? {} : { bestEffort: { unrecorded: status.unrecorded } }),
       disk: status.disk,
+      retention: parts.retention.status(),
       sinks: parts.sinks.status(),
       checkpoints: status.checkpoints ?? null,
       issuers: parts.keys.map((keys) => keys.state()),

@@ -26,14 +26,13 @@ export interface Browser {
 interface Shown {
   readonly issuers: readonly IssuerKeys[]
   readonly policy: () => Policy
-  /** Null, or not given, where nobody looks at the record with a browser. */
-  readonly review?: Reviewing | null
+  readonly review: Reviewing | null
   readonly log: Logger
   readonly clock: () => number
 }
 
 /** Null where nobody is to log in with a browser. */
-export function openBrowser(config: Config, { issuers, policy, review = null, log, clock }: Shown): Browser | null {
+export function openBrowser(config: Config, { issuers, policy, review, log, clock }: Shown): Browser | null {
   const { login: options } = config
   const keys = issuers.find((one) => one.options.issuer === options?.issuer.issuer)
   if (options === null || keys === undefined) return null

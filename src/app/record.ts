@@ -1,7 +1,10 @@
-import { readCheckpointOptions } from '../audit/checkpointer.ts'
+import { readCheckpointOptions } from '../audit/checkpoint-options.ts'
 import { openAuditLog } from '../audit/log.ts'
 import type { AuditFailure, AuditLog, AuditMode, Receipt } from '../audit/log.ts'
 import type { AuditEntry } from '../audit/record.ts'
+import { nodeFiles } from '../audit/files.ts'
+import { openRetention } from '../audit/retention.ts'
+import type { Retention } from '../audit/retention.ts'
 import { openSinks } from '../audit/sinks/sinks.ts'
 import type { Sinks } from '../audit/sinks/sinks.ts'
 import type { Config } from '../config/config.ts'
@@ -10,7 +13,7 @@ import type { Result } from '../result.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { announcing } from './announce.ts'
 import { mergeLoaded } from './policy.ts'
-import { tellChange, tellSink, tellStart } from './tell-record.ts'
+import { tellChange, tellRetention, tellSink, tellStart } from './tell-record.ts'
 
 /** The record, and what is done with it beside writing it. */
 export interface Recording {
@@ -19,6 +22,7 @@ export interface Recording {
   /** Keeps an entry that must stand before all that come after it, such as: another policy decides now. */
   readonly announce: (entry: AuditEntry) => Promise<Result<Receipt | null, AuditFailure>>
   readonly sinks: Sinks
+  readonly retention: Retention
   /** Seals the log, and hands over what the sinks do not have yet, as far as it can be in a few seconds. */
   stop(): Promise<void>
 }
@@ -34,6 +38,7 @@ interface World {
 export function openRecord({ audit: settings }: Config, { log: operational, clock, newId }: World): Recording {
   const { directory: dir, mode, rotate, disk, checkpoints } = settings
   tellStart(settings, operational)
+  const signing = readCheckpointOptions(checkpoints)
   const told = (): void => tellChange(log.status(), operational)
   const log = openAuditLog({
     dir,
@@ -42,9 +47,21 @@ export function openRecord({ audit: settings }: Config, { log: operational, cloc
     mode,
     rotate,
     disk,
-    checkpoints: readCheckpointOptions(checkpoints),
+    checkpoints: signing,
     told,
   })
+  const retention = openRetention({
+    dir,
+    files: nodeFiles,
+    clock,
+    options: settings.retention,
+    key: signing.key,
+    live: () => log.status().file,
+    covered: () => log.covered(),
+    record: (entry) => log.appendRefusal(entry),
+    told: () => tellRetention(retention.status(), operational),
+  })
+  retention.start()
   const sinks = openSinks({
     dir,
     clock,
@@ -68,7 +85,9 @@ export function openRecord({ audit: settings }: Config, { log: operational, cloc
     audit,
     announce,
     sinks,
+    retention,
     async stop() {
+      await retention.stop()
       await log.seal()
       await sinks.stop()
     },

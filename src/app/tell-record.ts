@@ -1,4 +1,5 @@
 import type { AuditStatus } from '../audit/log.ts'
+import type { RetentionStatus } from '../audit/retention.ts'
 import type { SinkStatus } from '../audit/sinks/sinks.ts'
 import type { Config } from '../config/config.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -51,6 +52,14 @@ export function tellSink({ name, required, state, because, problem, lagRecords }
   else if (state === 'failing')
     log.warn({ sink: name, because, lagRecords }, 'an audit sink takes nothing: it is tried again')
   else log.info({ sink: name, state, lagRecords }, 'an audit sink')
+}
+
+/** Says what keeps segments from being compressed or deleted, or that nothing does any more. */
+export function tellRetention({ hold, blocked, failure, problems, deleted }: RetentionStatus, log: Logger): void {
+  if (problems.length > 0) log.error({ problems }, 'damaged audit segments are not deleted: bailiwick audit verify')
+  if (failure !== null) log.error({ failure }, 'audit segments cannot be compressed or deleted')
+  else if (blocked !== null) log.warn({ blocked }, 'no audit segment is deleted, though some are kept too long')
+  else log.info({ hold, deleted }, 'audit segments are kept as long as they should be')
 }
 
 /** For the metrics. */

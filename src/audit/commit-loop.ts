@@ -25,8 +25,8 @@ export interface LoopParts {
   readonly failed: (failure: AuditFailure) => void
 }
 
-/** How it ended with a segment. `room`: it failed for want of room, and now there is some. */
-type Ended = 'sealed' | 'rotated' | 'failed' | 'room'
+/** How it ended with a segment. `again`: it failed, and the next can be opened at once. */
+type Ended = 'sealed' | 'rotated' | 'failed' | 'again'
 
 /**
  * One loop owns the file: take everything that waits, write it, sync, answer, again. While the disk works the next batch
@@ -89,7 +89,7 @@ export class CommitLoop {
       const pause = delay(limits.retryMs, undefined, { ref: false })
       ended = await this.#serveOneSegment()
       if (ended === 'failed') await Promise.race([pause, this.#sealAsked.promise])
-    } while (!this.#sealing || ended === 'rotated' || ended === 'room')
+    } while (!this.#sealing || ended === 'rotated' || ended === 'again')
     rotation.stop()
     disk.stop()
     await checkpoints?.finish()
@@ -145,10 +145,10 @@ export class CommitLoop {
     checkpoints?.leave()
     queue.carry(failure)
     await store.leave(segment, failure)
-    if (room && (await disk.giveBack())) return 'room'
+    if (room && (await disk.giveBack())) return 'again'
     this.#state = 'failed'
-    if (this.#sealing) queue.giveUp(failure)
-    return 'failed'
+    // At the end there is no later try for what was carried over: one at once.
+    return this.#sealing && queue.length > 0 ? 'again' : 'failed'
   }
 
   async #commitUntilSealed(segment: Segment): Promise<'sealed' | 'rotated' | AuditFailure> {

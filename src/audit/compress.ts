@@ -5,7 +5,7 @@ import { constants, createZstdCompress } from 'node:zlib'
 import { fail, ok, type Result } from '../result.ts'
 import { ioFailure, type AuditFailure } from './failure.ts'
 import type { Files, OpenFile } from './files.ts'
-import { digestFrame, inspectPacked, packedEnding, PackedSource } from './packed.ts'
+import { DamagedFile, digestFrame, inspectPacked, packedEnding, PackedSource } from './packed.ts'
 
 /** What a compressed segment is called until it is known to be good. */
 export const partEnding = '.part'
@@ -143,6 +143,9 @@ async function checkPacked(files: Files, part: string, content: Content): Promis
     const sum = createHash('sha256')
     for (let chunk = await source.read(); chunk !== null; chunk = await source.read()) sum.update(chunk)
     return sum.digest('hex') === content.sha256 ? null : 'its compressed copy reads differently'
+  } catch (error) {
+    if (error instanceof DamagedFile) return error.message
+    throw error
   } finally {
     await source.close()
   }

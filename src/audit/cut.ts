@@ -24,35 +24,10 @@ export function cutEntry(entry: object, bounds: Bounds): CutEntry {
     if (truncated.length < maxMarks) truncated.push(pointer)
     else if (truncated.length === maxMarks) truncated.push('')
   }
-  const fields: Record<string, unknown> = { ...entry }
-  for (const name of Object.keys(fields)) {
-    if (costOf(fields[name], bounds, 0) >= bounds.fieldUnits) {
-      fields[name] = new FieldCutter(bounds, mark).copy(fields[name], `/${name}`, 0)
-    }
-  }
-  return { fields, truncated }
-}
-
-/**
- * What a value costs a `FieldCutter`; infinite where that has something to cut or to turn into JSON. A look is much
- * cheaper than a copy, and nearly all that is recorded needs none.
- */
-function costOf(value: unknown, bounds: Bounds, depth: number): number {
-  if (typeof value === 'string') return valueCost + (value.length > bounds.textUnits ? Infinity : value.length)
-  if (typeof value === 'bigint') return Infinity
-  if (typeof value !== 'object' || value === null) return valueCost
-  if (depth === maxDepth || 'toJSON' in value) return Infinity
-  let cost = valueCost
-  if (Array.isArray(value)) {
-    for (let at = 0; at < value.length && cost < bounds.fieldUnits; at++) cost += costOf(value[at], bounds, depth + 1)
-    return cost
-  }
-  const members: Readonly<Record<string, unknown>> = { ...value }
-  for (const name of Object.keys(members)) {
-    cost += name.length + (name.length > bounds.textUnits ? Infinity : costOf(members[name], bounds, depth + 1))
-    if (cost >= bounds.fieldUnits) break
-  }
-  return cost
+  const fields = Object.entries(entry).map(([name, value]): [string, unknown] => {
+    return [name, new FieldCutter(bounds, mark).copy(value, `/${name}`, 0)]
+  })
+  return { fields: Object.fromEntries(fields), truncated }
 }
 
 class FieldCutter {

@@ -125,10 +125,8 @@ export class DiskWatch {
   }
 
   async #look(): Promise<void> {
-    const { everyMs, wake } = this.#parts
-    this.#lookAt = performance.now() + everyMs
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(wake, everyMs + 1).unref()
+    this.#lookAt = performance.now() + this.#parts.everyMs
+    this.#wait()
     try {
       const { total, free, available } = await this.#parts.files.space(this.#parts.dir)
       const used = (total - free) / (total - free + available)
@@ -139,6 +137,14 @@ export class DiskWatch {
     } catch {
       // What was seen last stays; a volume that is gone shows at the next commit.
     }
+  }
+
+  /** A timer counts from the beginning of the turn it is set in, and so can be early. */
+  #wait(): void {
+    clearTimeout(this.#timer)
+    const left = this.#lookAt - performance.now()
+    const look = (): void => (performance.now() < this.#lookAt ? this.#wait() : this.#parts.wake())
+    this.#timer = setTimeout(look, Math.max(left, 0) + 1).unref()
   }
 
   #markOf(used: number): DiskStatus['state'] {

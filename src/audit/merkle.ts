@@ -10,14 +10,8 @@ export const leafHash = (line: Uint8Array): Buffer =>
 /** The same for text without lone surrogates; spares a copy. */
 export const leafHashOfText = (line: string): Buffer => hash('sha256', `\0${line}`, { outputEncoding: 'buffer' })
 
-// One for all nodes: nothing else runs between filling and hashing it.
-const node = Buffer.alloc(65, 1)
-
-function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
-  node.set(left, 1)
-  node.set(right, 33)
-  return hash('sha256', node, { outputEncoding: 'buffer' })
-}
+const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer =>
+  hash('sha256', Buffer.concat([Buffer.from([1]), left, right]), { outputEncoding: 'buffer' })
 
 /** A tree that only grows, kept as the roots of its whole subtrees, the largest first: one for each bit of its size. */
 export class GrowingTree {

@@ -1,9 +1,8 @@
 import { errorCode } from './failure.ts'
 import type { Files } from './files.ts'
 import { dropFile, placeFile } from './hold.ts'
-import { DamagedFile } from './packed.ts'
+import { parseCheckpointsLine } from './checkpoint.ts'
 import { LineSource, sizesOf } from './read-segments.ts'
-import { segmentBoot } from './segment-names.ts'
 import { readSmall } from './tombstone.ts'
 
 /** The clock went on by more than anybody saw pass. Milliseconds since 1970. */
@@ -21,12 +20,10 @@ export const unseenMs = 24 * hour
 /** For how long nothing is deleted by age after a leap: so long people have to notice it. */
 export const patienceMs = 7 * 24 * hour
 
-const tsPattern = /^\{"v":\d+,"seq":\d+,"ts":"([^"]{1,40})"/
-
 /**
  * Whether the clock can be believed when it says that records are old. A clock that leaps forward makes all of them old at
  * once, and stamps the next ones with its own time. So what counts is time that somebody saw pass: the process by its
- * monotonic clock, and, over restarts, the log by the times of its records.
+ * monotonic clock, and, over restarts, the log by its checkpoints, which are made also when nothing happens.
  */
 export class LeapWatch {
   readonly #files: Files
@@ -39,11 +36,11 @@ export class LeapWatch {
     this.#dir = dir
   }
 
-  /** Why nothing may be deleted by age now, or `null`. `names` are the segments up to the live one. Rejects on a failing disk. */
+  /** Why nothing may be deleted by age now, or `null`. `names` are the checkpoints files. Rejects on a failing disk. */
   async look(now: number, up: number, names: readonly string[]): Promise<string | null> {
     const seen = this.#seen
     const before = this.#leap
-    if (seen === null) this.#leap = (await this.#leapInLog(names)) ?? (await this.#remembered(now))
+    if (seen === null) this.#leap = (await this.#leapInLog(names, now)) ?? (await this.#remembered(now))
     else if (now - seen.wall - (up - seen.up) > unseenMs) this.#leap = { from: seen.wall, to: now }
     this.#seen = { wall: now, up }
     const leap = this.#leap
@@ -73,38 +70,56 @@ export class LeapWatch {
     return { from: now, to: now }
   }
 
-  /** Between the records of the process before, and up to the first one of this process: the newest leap. */
-  async #leapInLog(names: readonly string[]): Promise<Leap | null> {
-    const mine = segmentBoot(names.at(-1) ?? '')
-    const before = names.findLastIndex((name) => segmentBoot(name) !== mine)
-    let [last, leap]: [number | null, Leap | null] = [null, null]
-    for (const name of names.slice(Math.max(0, before))) {
-      for await (const time of timesIn(this.#files, this.#dir, name)) {
-        if (last !== null && time - last > unseenMs) leap = { from: last, to: time }
-        last = time
-      }
+  /** The newest leap of which the checkpoints tell, or that there is between them and now. */
+  async #leapInLog(names: readonly string[], now: number): Promise<Leap | null> {
+    let [newest, leap]: [number | null, Leap | null] = [null, null]
+    for (const name of names.toReversed()) {
+      const found = await leapsIn(this.#files, this.#dir, name)
+      if (found === null) continue
+      newest ??= found.last
+      leap ??= found.leap
+      // What is older does not matter any more.
+      if (leap !== null || found.first < newest - patienceMs - unseenMs) break
     }
-    return leap
+    return newest !== null && now - newest > unseenMs ? { from: newest, to: now } : leap
   }
 }
 
-async function* timesIn(files: Files, dir: string, name: string): AsyncGenerator<number> {
+interface Span {
+  readonly first: number
+  readonly last: number
+  /** The newest one. */
+  readonly leap: Leap | null
+}
+
+/** When the checkpoints of a file were made; `null` where there are none. */
+async function leapsIn(files: Files, dir: string, name: string): Promise<Span | null> {
   const [readable] = await sizesOf(files, dir, [name])
-  if (readable === undefined) return
+  if (readable === undefined) return null
+  const lines = await LineSource.open(files, readable)
+  let [first, leap]: [number | null, Leap | null] = [null, null]
+  let newest: Buffer | null = null
   try {
-    const lines = await LineSource.open(files, readable)
-    try {
-      for (let line = await lines.next(); line?.form === 'whole'; line = lines.take() ?? (await lines.next())) {
-        const time = Date.parse(tsPattern.exec(line.bytes.subarray(0, 120).toString('latin1'))?.[1] ?? '')
-        if (!Number.isNaN(time)) yield time
-      }
-    } finally {
-      await lines.close()
+    for (let line = await lines.next(); line?.form === 'whole'; line = lines.take() ?? (await lines.next())) {
+      if (line.bytes.includes('"checkpoint"')) newest = line.bytes
+      // A busy day has so many that most of them must not be parsed.
+      if (first !== null && !line.bytes.includes('late ')) continue
+      const found = timeOf(line.bytes)
+      if (found === null) continue
+      first ??= found.time
+      if (found.late > unseenMs) leap = { from: found.time - found.late, to: found.time }
     }
-  } catch (error) {
-    // `verify` names it; a segment that cannot be read is not deleted either.
-    if (!(error instanceof DamagedFile)) throw error
+  } finally {
+    await lines.close()
   }
+  return first === null ? null : { first, last: timeOf(newest)?.time ?? first, leap }
+}
+
+function timeOf(line: Buffer | null): { readonly time: number; readonly late: number } | null {
+  const parsed = line === null ? null : parseCheckpointsLine(line.toString('utf8'))
+  if (parsed?.kind !== 'checkpoint') return null
+  const { time, late = 0 } = parsed.checkpoint
+  return { time: Date.parse(time), late }
 }
 
 const text = (time: number): string => (Math.abs(time) <= 8.64e15 ? new Date(time).toISOString() : 'nowhere')

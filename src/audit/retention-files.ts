@@ -30,14 +30,17 @@ export async function settled(files: Files, dir: string, { older }: LogFiles): P
   return []
 }
 
-/** Bytes on the volume of all segments. */
+/** Bytes on the volume of each segment, with the checkpoints beside it. */
 export async function sizesOnDisk(
   files: Files,
   dir: string,
-  names: readonly string[],
+  { older, live, checkpoints }: LogFiles,
 ): Promise<ReadonlyMap<string, number>> {
   const sizes = new Map<string, number>()
-  for (const name of names) sizes.set(segmentOf(name), (await files.facts(join(dir, name))).size)
+  for (const name of [...older, live, ...checkpoints]) {
+    const segment = segmentOf(name).replace(/\.\d{3,}\.checkpoints$/, '')
+    sizes.set(segment, (sizes.get(segment) ?? 0) + (await files.facts(join(dir, name))).size)
+  }
   return sizes
 }
 

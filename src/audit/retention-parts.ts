@@ -9,7 +9,7 @@ import type { HoldBegunEntry, HoldEndedEntry, SegmentDeletedEntry } from './reco
 export interface RetentionOptions {
   /** Milliseconds; `null`: for ever. */
   readonly keepMs: number | null
-  /** Bytes of all segments together; `null`: however many. */
+  /** Bytes of all segments and checkpoints together; `null`: however many. */
   readonly maxBytes: number | null
   readonly compress: boolean
   /** Is the log held by the configuration? */
@@ -53,7 +53,7 @@ export interface RetentionStatus {
   readonly segments: number
   readonly compressed: number
   readonly tombstones: number
-  /** Bytes of all segments. */
+  /** Bytes of all segments, with their checkpoints. */
   readonly bytes: number
   /** Deletions that are on record and wait for a checkpoint. */
   readonly waiting: number

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { parseCheckpointsLine, type Checkpoint } from './checkpoint.ts'
 import type { Files } from './files.ts'
 import { firstChain } from './line.ts'
@@ -10,6 +11,9 @@ import { noteHash, type TombstoneFacts } from './tombstone.ts'
 import { follow, recordIn } from './verify-line.ts'
 import { firstRecord, jointProblem } from './verify-link.ts'
 import { packedDamage } from './verify-packed.ts'
+
+/** The gateway answers requests meanwhile: a hundredth of a second at a time is all that this may take. */
+const linesAtOnce = 50
 
 /** What a tombstone says of a segment and of the checkpoints beside it. */
 export type Survey = Omit<TombstoneFacts, 'time' | 'because'>
@@ -76,6 +80,8 @@ async function checkpointsOf({ files, dir, checkpoints }: SurveyParts, segment: 
         continue
       }
       const { checkpoint } = parsed
+      // Those of a segment stand before those of the next one.
+      if (!own.includes(name) && checkpoint.segment > segment) break
       if (checkpoint.segment === segment) covering = checkpoint
       if (!own.includes(name) || checkpoint.number >= repeated) continue
       first ??= checkpoint
@@ -98,11 +104,13 @@ async function firstNumber(files: Files, dir: string, names: readonly string[]):
 async function* checkpointsIn(files: Files, dir: string, name: string) {
   const [readable] = await sizesOf(files, dir, [name])
   if (readable === undefined) return
+  let seen = 0
   const lines = await LineSource.open(files, readable)
   try {
     for (let line = await lines.next(); line?.form === 'whole'; line = lines.take() ?? (await lines.next())) {
       const parsed = parseCheckpointsLine(line.bytes.toString('utf8'))
       if (parsed === null) throw new Unfit(`${name} is damaged`)
+      if (++seen % linesAtOnce === 0) await setImmediate()
       yield parsed
     }
   } finally {
@@ -119,10 +127,11 @@ async function surveyLines(
   const walk = new Walk(readable.file, next, covering)
   const lines = await LineSource.open(files, readable)
   const rest = createHash('sha256')
-  let end = 0
+  let [end, seen] = [0, 0]
   try {
     for (let line = await lines.next(); line !== undefined; line = lines.take() ?? (await lines.next())) {
       end = line.end
+      if (++seen % linesAtOnce === 0) await setImmediate()
       if (line.form === 'whole') walk.line(line)
       else rest.update(line.bytes)
     }

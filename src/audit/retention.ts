@@ -122,7 +122,7 @@ class Sweeper implements Retention {
       await this.#delete(found)
       found = await logFiles(files, dir, live)
     }
-    const bytes = [...(await sizesOnDisk(files, dir, [...found.older, live])).values()].reduce((a, b) => a + b, 0)
+    const bytes = [...(await sizesOnDisk(files, dir, found)).values()].reduce((a, b) => a + b, 0)
     this.#status = { ...this.#status, ...counted(found), bytes }
     if (blocked !== null) this.#status = { ...this.#status, blocked }
   }
@@ -174,10 +174,10 @@ class Sweeper implements Retention {
   async #delete(found: LogFiles): Promise<void> {
     const { files, dir, clock, options, uptime = () => performance.now() } = this.#parts
     const leapt =
-      options.keepMs === null ? null : await this.#leaps.look(clock().getTime(), uptime(), [...found.older, found.live])
+      options.keepMs === null ? null : await this.#leaps.look(clock().getTime(), uptime(), found.checkpoints)
     this.#status = { ...this.#status, blocked: leapt }
     const limit = options.keepMs === null || leapt !== null ? -Infinity : clock().getTime() - options.keepMs
-    const sizes = await sizesOnDisk(files, dir, [...found.older, found.live])
+    const sizes = await sizesOnDisk(files, dir, found)
     const leaving = new Set(this.#waiting.map(({ segment }) => segment))
     let bytes = [...sizes].reduce((sum, [segment, size]) => sum + (leaving.has(segment) ? 0 : size), 0)
     let begun = 0

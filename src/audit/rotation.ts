@@ -8,7 +8,7 @@ export interface RotationOptions {
   readonly ms: number
 }
 
-// setTimeout takes no longer one; then it is just looked at too early.
+// setTimeout takes no longer one.
 const longestTimer = 2 ** 31 - 1
 
 /** Tells when a segment is large or old enough. Its age is that of this process's own clock, which nobody sets back. */
@@ -28,7 +28,14 @@ export class Rotation {
     this.stop()
     if (this.#options === null) return
     this.#since = performance.now()
-    this.#timer = setTimeout(this.#wake, Math.min(this.#options.ms + 1, longestTimer)).unref()
+    this.#wait(this.#options.ms)
+  }
+
+  /** A timer counts from the beginning of the turn it is set in, and so can be early. */
+  #wait(ms: number): void {
+    const left = (): number => this.#since + ms - performance.now()
+    const look = (): void => (left() < 0 ? this.#wake() : this.#wait(ms))
+    this.#timer = setTimeout(look, Math.min(Math.max(left(), 0) + 1, longestTimer)).unref()
   }
 
   stop(): void {

@@ -1,4 +1,5 @@
 import type { Files } from './files.ts'
+import { DamagedFile } from './packed.ts'
 import { LineSource, plainName, type ReadableFile } from './read-segments.ts'
 import { segmentBoot } from './segment-names.ts'
 import { recordIn } from './verify-line.ts'
@@ -7,14 +8,19 @@ import type { SegmentEnd } from './verify-segment.ts'
 
 type Fields = Partial<Record<string, unknown>>
 
-/** The first record of a segment as it stands, whether its chain is right or not; empty where there is none. */
+/** The first record of a segment as it stands, whether its chain is right or not; empty where there is none to read. */
 export async function firstRecord(files: Files, readable: ReadableFile): Promise<Fields> {
-  const lines = await LineSource.open(files, readable)
+  let lines: LineSource | null = null
   try {
+    lines = await LineSource.open(files, readable)
     const line = await lines.next()
     return line?.form === 'whole' ? recordIn(line) : {}
+  } catch (error) {
+    // It is named when its turn comes.
+    if (error instanceof DamagedFile) return {}
+    throw error
   } finally {
-    await lines.close()
+    await lines?.close()
   }
 }
 

@@ -171,7 +171,7 @@ export class SegmentCheck {
           due = Math.min(due, size)
           break
         }
-        const damage = this.#match(found, stream === this.#parts.streams[0])
+        const damage = stream.vouch() ?? this.#match(found, stream === this.#parts.streams[0])
         if (damage !== null) return damage
         stream.take()
       }

@@ -1,4 +1,5 @@
 import type { Checkpoint } from './checkpoint.ts'
+import { errorCode } from './failure.ts'
 import type { Files } from './files.ts'
 import { isSignedBy } from './note.ts'
 import { segmentBoot } from './segment-names.ts'
@@ -48,7 +49,11 @@ export class Tombstones {
     for (const file of names.toSorted()) {
       const segment = buriedIn(file)
       if (segment === null) continue
-      const tombstone = parseTombstone(await readSmall(files, dir, file))
+      const text = await readSmall(files, dir, file).catch((error: unknown) => {
+        if (errorCode(error) !== '') throw error
+        return ''
+      })
+      const tombstone = parseTombstone(text)
       const [kind, sentence] = problemOf(tombstone, segment, log)
       if (tombstone === null || kind !== null)
         tombstones.#damages.set(segment, damageIn(file, kind ?? 'edited', sentence))

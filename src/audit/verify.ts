@@ -51,7 +51,6 @@ class Verifier {
   readonly #found: Found
   readonly #remarks = new Remarks()
   readonly #keys: KeyRing
-  readonly #copyKeys: KeyRing
   readonly #local: CheckpointStream
   readonly #copy: CheckpointStream | null
   #log = ''
@@ -67,11 +66,18 @@ class Verifier {
     this.#log = found.log
     const remarks = this.#remarks
     this.#keys = new KeyRing(keys)
-    this.#copyKeys = new KeyRing(keys)
     const readables = found.checkpoints
-    this.#local = new CheckpointStream({ files, readables, keys: this.#keys, remarks, copy: false, partial })
-    const copied = found.copy === null ? null : { files, readables: [found.copy], keys: this.#copyKeys, remarks }
-    this.#copy = copied === null ? null : new CheckpointStream({ ...copied, copy: true, partial })
+    this.#local = new CheckpointStream({
+      files,
+      readables,
+      keys: this.#keys,
+      remarks,
+      copy: false,
+      local: null,
+      partial,
+    })
+    const copied = found.copy === null ? null : { files, readables: [found.copy], keys: new KeyRing(keys), remarks }
+    this.#copy = copied === null ? null : new CheckpointStream({ ...copied, copy: true, local: this.#local, partial })
   }
 
   static async open(options: VerifyOptions): Promise<Verifier> {
@@ -224,7 +230,8 @@ class Verifier {
   #doubt(): Damage | null {
     const { keys } = this.#options
     if (keys === null) return null
-    const from = this.#keys.doubt ?? this.#copyKeys.doubt
+    // Of the second place only what the log lacks was looked at, and that is damage already.
+    const from = this.#keys.doubt
     const place = { kind: 'key not valid then' as const, file: this.#options.dir, line: 1, seq: null }
     if (from !== null) {
       return {

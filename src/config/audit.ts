@@ -2,6 +2,10 @@ import { createPrivateKey } from 'node:crypto'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { SinkOptions } from '../audit/sinks/sinks.ts'
+import type { RetentionOptions } from '../audit/retention.ts'
+import { checkRetention, retention, toRetention } from './retention.ts'
+import { review, toReview } from './review.ts'
+import type { ReviewConfig } from './review.ts'
 import type { SecretFiles } from './secrets.ts'
 import { checkSinks, sink, toSinks } from './sinks.ts'
 import { duration, keep, listOf, nonEmpty, settings, share, size, text } from './values.ts'
@@ -28,6 +32,8 @@ export const audit = settings({
     every: duration.refine((ms) => ms >= 10, 'must be at least 10ms').prefault('1s'),
     idle: duration.refine((ms) => ms >= 100, 'must be at least 100ms').prefault('60s'),
   }).prefault({}),
+  retention,
+  review: review.prefault({}),
   sinks: listOf(sink, 'sink').optional(),
 })
 
@@ -50,28 +56,31 @@ export interface AuditConfig {
     readonly every: number
     readonly idle: number
   }
+  readonly retention: RetentionOptions
+  readonly review: ReviewConfig
   /** Where the record goes beside the file. */
   readonly sinks: readonly SinkOptions[]
 }
 
-export function toAudit(
-  { directory, mode, rotate, disk, checkpoints, sinks = [] }: AuditSettings,
-  base: string,
-  files: SecretFiles,
-): AuditConfig {
+export function toAudit(audit: AuditSettings, base: string, files: SecretFiles): AuditConfig {
+  const { mode, rotate, disk, checkpoints, retention: kept, review: read, sinks = [] } = audit
   const { key = null, previousKey = null, copyTo, every, idle } = checkpoints
+  const directory = resolve(base, audit.directory)
   return {
-    directory: resolve(base, directory),
+    directory,
     mode,
     rotate: { bytes: rotate.size, ms: rotate.every },
     disk: { warn: disk.warn, refuse: disk.refuse, reserveBytes: disk.reserve },
     checkpoints: { key, previousKey, copyTo: copyTo === undefined ? null : resolve(base, copyTo), every, idle },
+    retention: toRetention(kept),
+    review: toReview(read, base, directory),
     sinks: toSinks(sinks, files),
   }
 }
 
 /** What concerns several of the settings. */
-export function checkAudit({ directory, disk, checkpoints, sinks = [] }: AuditSettings): readonly string[] {
+export function checkAudit(audit: AuditSettings): readonly string[] {
+  const { directory, disk, checkpoints, sinks = [] } = audit
   const { key, previousKey, copyTo, every, idle } = checkpoints
   return [
     ...(previousKey !== undefined && previousKey === key
@@ -81,6 +90,7 @@ export function checkAudit({ directory, disk, checkpoints, sinks = [] }: AuditSe
       ? ['audit.checkpoints.copyTo: is within audit.directory: a second place is one that the first cannot take along']
       : []),
     ...(disk.warn >= disk.refuse ? ['audit.disk.warn: must be less than audit.disk.refuse'] : []),
+    ...checkRetention(audit.retention, { signed: key !== undefined, rotateBytes: audit.rotate.size }),
     ...checkSinks(sinks),
     ...(idle < every ? ['audit.checkpoints.idle: must not be shorter than audit.checkpoints.every'] : []),
   ]

@@ -4,7 +4,8 @@ import { refused } from './failure.ts'
 const tableFunctions = new Set(['range', 'generate_series', 'unnest', 'json_each', 'json_tree'])
 
 /** Functions that tell about, or change, something beside their arguments. */
-const closedFunctions = /^(write_log|nextval|currval|setseed|current_setting|getvariable|getenv|query|query_table|sql_auto_complete|which_secret|pg_.*|duckdb_.*|sleep.*)$/
+const closedFunctions =
+  /^(write_log|nextval|currval|setseed|current_setting|getvariable|getenv|query|query_table|sql_auto_complete|which_secret|pg_.*|duckdb_.*|sleep.*)$/
 
 type Node = Readonly<Record<string, unknown>>
 
@@ -18,7 +19,8 @@ export function checkQuery(serialized: string): void {
   const found: unknown = JSON.parse(serialized)
   const { error, error_message, statements }: Node = Object(found)
   if (error !== false) throw refused(onlySelect(String(error_message)), 'begin with SELECT')
-  if (!Array.isArray(statements) || statements.length !== 1) throw refused('it is not one query', 'ask one SELECT at a time')
+  if (!Array.isArray(statements) || statements.length !== 1)
+    throw refused('it is not one query', 'ask one SELECT at a time')
   const names = new Set<string>(['records'])
   each(statements, (node) => takeNames(node, names))
   each(statements, (node) => checkNode(node, names))

@@ -21,7 +21,8 @@ process.once('message', (message: BoxMessage) => void run(message))
 async function run(message: BoxMessage): Promise<void> {
   try {
     const duck = await loadDuck()
-    if (!duck.ok) throw unavailable(`DuckDB cannot be loaded: ${duck.error}`, 'install @duckdb/node-api for this platform')
+    if (!duck.ok)
+      throw unavailable(`DuckDB cannot be loaded: ${duck.error}`, 'install @duckdb/node-api for this platform')
     const connection = await closedConnection(duck.value, message)
     say(await answer(duck.value, connection, message.text))
   } catch (error) {
@@ -99,4 +100,7 @@ const textOf = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part)) ?? ''
 
 /** What the library says, without the paths of this machine. */
-const plainOf = (error: unknown): string => messageOf(error).replaceAll(/"?\/[^\s"']*"?/g, '…').slice(0, 2_000)
+const plainOf = (error: unknown): string =>
+  messageOf(error)
+    .replaceAll(/"?\/[^\s"']*"?/g, '…')
+    .slice(0, 2_000)

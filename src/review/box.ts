@@ -37,7 +37,10 @@ async function runAlone(message: BoxMessage, signal: AbortSignal): Promise<Answe
   const cancel = stop('nobody waits for it any more')
   const timer = setTimeout(stop(`it took more than ${reviewLimits.sqlMs / 1_000} s`), reviewLimits.sqlMs)
   const most = message.memoryBytes + ownBytes
-  const watch = setInterval(() => void tooLarge(child.pid, most).then((large) => large && stop('it took too much memory')()), watchMs)
+  const watch = setInterval(
+    () => void tooLarge(child.pid, most).then((large) => large && stop('it took too much memory')()),
+    watchMs,
+  )
   signal.addEventListener('abort', cancel)
   child.on('message', (said: FromBox) => resolve(said.is === 'no' ? fail(said.failure) : ok(tableOf(said))))
   child.once('error', (error) => resolve(fail(failure('unavailable', error.message, 'try again'))))

@@ -76,7 +76,9 @@ export const columns: Readonly<Record<string, ColumnType>> = { ...recordColumns,
 type Value<T extends ColumnType> = T extends 'VARCHAR' ? string : T extends 'VARCHAR[]' ? readonly string[] : number
 
 /** A record on its way into the index: times are Unix milliseconds, and what is not there is undefined. */
-export type RecordRow = { readonly [Name in keyof typeof recordColumns]?: Value<(typeof recordColumns)[Name]> | undefined }
+export type RecordRow = {
+  readonly [Name in keyof typeof recordColumns]?: Value<(typeof recordColumns)[Name]> | undefined
+}
 
 /** An outcome on its way into the index, with the id of its request. */
 export type OutcomeRow = { readonly request: string } & {

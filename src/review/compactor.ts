@@ -68,18 +68,16 @@ export class Compactor {
     if (parts === null) return false
     const { late } = library.manifest
     const merged = await mergeParts(this.#shop, parts, late === null ? null : library.pathOf(late.file))
-    await library.change({ remove: parts, add: [merged] }, this.#next)
+    await library.change({ remove: parts, add: merged }, this.#next)
     return true
   }
 }
 
-/** Parts of one day and level that are many enough to become one; null where there are none. */
+/** Parts of one day and level that were made at enough different times to be merged; null where there are none. */
 export function mergeable(parts: readonly Part[]): readonly Part[] | null {
   for (const group of Map.groupBy(parts, ({ day, level }) => `${day} ${level}`).values()) {
-    const some = group.slice(0, reviewLimits.mergeParts)
-    const rows = some.reduce((sum, part) => sum + part.rows, 0)
-    if (some.length === reviewLimits.mergeParts && rows <= reviewLimits.mergeRows) return some
+    const batches = new Set([...new Set(group.map(({ batch }) => batch))].slice(0, reviewLimits.mergeBatches))
+    if (batches.size === reviewLimits.mergeBatches) return group.filter(({ batch }) => batches.has(batch))
   }
   return null
 }
-

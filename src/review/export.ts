@@ -33,9 +33,10 @@ interface Selected {
 export async function exportRecords(looking: Looking, format: ExportFormat, place: Place): Promise<Made> {
   const path = join(place.dir, `export-${randomBytes(8).toString('hex')}.${format}`)
   const { filter, within, snapshot } = looking
-  const where = conditionsOf(filter, within, await subjectsOf(looking))
+  const subjects = await subjectsOf(looking)
+  const where = conditionsOf(filter, within, subjects)
   const span = { from: filter.from ?? -Infinity, to: filter.to ?? Infinity }
-  const records = `SELECT * FROM (${recordsOf(snapshot, span)}) WHERE ${where.sql}`
+  const records = `SELECT * FROM (${recordsOf(snapshot, span, subjects)}) WHERE ${where.sql}`
   const selected = { sql: joined(records, outcomesOf(snapshot)), values: where.values }
   try {
     if (format === 'parquet') return await exportParquet(looking, selected, path, place)
@@ -145,4 +146,3 @@ async function writeLines(
   }
   return { path, records: count, bytes, sha256: sum.digest('hex') }
 }
-

@@ -65,7 +65,10 @@ export class HotSegment {
       if (taken.outcomes.rows > 0) await this.#insert(outcomes, outcomeRows([taken.outcomes.path]))
       if (taken.records > 0) this.#sealed = taken.sealed
       this.#position = taken.position
-      const span = { from: Math.min(from, ...days.map((day) => day.from)), to: Math.max(to, ...days.map((day) => day.to)) }
+      const span = {
+        from: Math.min(from, ...days.map((day) => day.from)),
+        to: Math.max(to, ...days.map((day) => day.to)),
+      }
       this.#tables = { ...this.#tables, records: records + taken.records, ...span }
       // What stands before the damage is found all the same.
       if (taken.damage !== null) throw taken.damage

@@ -4,6 +4,7 @@ import type { Files } from '../audit/files.ts'
 import { LineSource } from '../audit/read-segments.ts'
 import type { ReadableFile } from '../audit/read-segments.ts'
 import { chainIn } from '../audit/verify-line.ts'
+import { Pairing } from './pairing.ts'
 import { readLine } from './row.ts'
 
 /** Rows on their way into a table, as JSON in a file of their own. */
@@ -17,8 +18,9 @@ export interface RowFile {
 
 /** What stretch of a segment was read, and where its rows are. */
 export interface Intake {
-  /** Records by UTC day. */
+  /** Records by UTC day, with their outcomes where these came soon. */
   readonly days: ReadonlyMap<string, RowFile>
+  /** Outcomes whose records are not here. */
   readonly outcomes: RowFile
   /** Where in the segment's content the last whole line ends. */
   readonly position: number
@@ -79,6 +81,8 @@ export async function takeLines(
 ): Promise<Intake> {
   const days = new Map<number, RowWriter>()
   const outcomes = new RowWriter(`${prefix}outcomes.ndjson`)
+  const write = (row: object, ts: number): void => writerOf(days, prefix, ts).add(row, ts)
+  const pairing = new Pairing(write, (row) => outcomes.add(row, 0))
   const end: End = { position: from, records: 0, chain: '', sealed: false, damage: null }
   const lines = await LineSource.open(files, source, from)
   try {
@@ -90,15 +94,16 @@ export async function takeLines(
       const read = readLine(line, segment)
       end.sealed = read?.is === 'record' && read.row.kind === 'log.sealed'
       if (read === null) continue
-      const writer = read.is === 'outcome' ? outcomes : writerOf(days, prefix, read.ts)
-      writer.add(read.row, read.is === 'outcome' ? 0 : read.ts)
-      if (writer.full) await writer.flush()
+      if (read.is === 'outcome') pairing.outcome(read.row)
+      else pairing.record(read.row, read.ts)
+      for (const writer of days.values()) if (writer.full) await writer.flush()
     }
   } catch (error) {
     end.damage = error
   } finally {
     await lines.close()
   }
+  pairing.end()
   for (const writer of [outcomes, ...days.values()]) await writer.flush()
   return { days: new Map([...days].map(([day, writer]) => [dayText(day), writer])), outcomes, ...end }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Database } from './duck.ts'
 import { outcomesOf } from './snapshot.ts'
 import type { Snapshot } from './snapshot.ts'
-import { allColumns, firstOutcomes, noOutcome, ownColumns, quoted } from './sql-text.ts'
+import { allColumns, firstOutcomes, quoted } from './sql-text.ts'
 
 /** The files that are lent to the box for SQL. */
 export interface Lent {
@@ -60,7 +60,7 @@ export class Lending {
     const known = this.#copies.get(table) ?? []
     const copied = known.reduce((sum, { rows }) => sum + rows, 0)
     const path = this.#path('rows')
-    const added = `SELECT ${allColumns} FROM (SELECT ${ownColumns}, ${noOutcome} FROM ${table} WHERE rowid >= ${copied})`
+    const added = `SELECT ${allColumns} FROM ${table} WHERE rowid >= ${copied}`
     const rows = await this.#write(added, path, signal)
     const all = [...known, { path, rows }]
     this.#copies.set(table, all)

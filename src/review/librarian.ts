@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Files } from '../audit/files.ts'
+import { takeOwnership } from '../audit/lock.ts'
+import { thisProcess } from '../audit/owner.ts'
 import { Lending } from './lend.ts'
 import { Compactor } from './compactor.ts'
 import { Database, messageOf } from './duck.ts'
@@ -16,6 +19,13 @@ import { borrowManifest, exportsOf, inspectManifest, openManifest, prepareIndex,
 import { timeline } from './timeline.ts'
 
 type Told = (status: Omit<ReviewStatus, 'failure'>, problem: string | null) => void
+
+/** Two processes that keep one index would remove each other's files. The lock of one that died is taken over. */
+async function ownIndex(files: Files, index: string): Promise<void> {
+  await files.makeDir(index)
+  const taken = await takeOwnership(files, index, await thisProcess(randomUUID()))
+  if (taken !== null) throw unavailable(`the index ${index} is in use: ${taken.reason}`, taken.remedy)
+}
 
 /** Answers questions out of the index, and keeps it in step with the log. */
 export class Librarian {
@@ -45,8 +55,9 @@ export class Librarian {
   }
 
   static async open(duck: Duck, files: Files, options: OpenMessage, told: Told): Promise<Librarian> {
-    const { directory, index, borrow, memoryBytes, threads } = options
-    await prepareIndex(index)
+    const { directory, index, borrow, anew, memoryBytes, threads } = options
+    await ownIndex(files, index)
+    await prepareIndex(index, anew)
     const manifest = borrow === null ? await openManifest(index) : await borrowManifest(borrow)
     const scratch = scratchOf(index)
     // Two databases, so that sorting never takes the memory, or all processors, that a search needs.

@@ -31,13 +31,16 @@ export const reviewLimits = {
   buckets: 120,
   /** Content of segments that are not in the index and that a search reads itself: more, and it must wait for the index. */
   hotBytes: 64 * 1024 * 1024,
+  /** Records that wait for their outcomes while a segment is read. */
+  pairing: 10_000,
   /** Characters of one column: the record holds more, in theory. */
   textUnits: 256 * 1024,
   /** Words that a record names: one with more is found for every namespace. */
   mentions: 2_000,
-  /** Parts of one day and size that are merged into one, and how many rows that may have. */
-  mergeParts: 8,
-  mergeRows: 8_000_000,
+  /** Rows of a part, so that sorting it takes little memory. */
+  partRows: 50_000,
+  /** Batches of parts, of one day and size, that are merged. */
+  mergeBatches: 8,
   /** How long a file of the index stays after the last one that knows it may have begun to read. */
   trashMs: 10 * 60_000,
 } as const

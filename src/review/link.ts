@@ -11,7 +11,11 @@ interface Waiting {
   progress(records: number): void
 }
 
-export const failure = (code: ReviewFailure['code'], reason: string, remedy: string): ReviewFailure => ({ code, reason, remedy })
+export const failure = (code: ReviewFailure['code'], reason: string, remedy: string): ReviewFailure => ({
+  code,
+  reason,
+  remedy,
+})
 
 /** Starts a process of this room. It inherits nothing of the environment: there are secrets in it. */
 export function startProcess(file: string): ChildProcess {

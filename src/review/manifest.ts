@@ -10,6 +10,8 @@ export interface Part {
   readonly day: string
   /** How often it was merged. */
   readonly level: number
+  /** The same for parts that were made together, each of some people's records. */
+  readonly batch: number
   readonly rows: number
   readonly bytes: number
   /** Hex. */
@@ -17,6 +19,9 @@ export interface Part {
   /** Times of the first and the last record in it, Unix milliseconds. */
   readonly from: number
   readonly to: number
+  /** The first and the last of the people in it; null where none is known. */
+  readonly least: string | null
+  readonly most: string | null
   /** Names of segments, without their endings. */
   readonly segments: readonly string[]
 }
@@ -49,12 +54,12 @@ export interface Manifest {
 
 export const emptyManifest: Manifest = { schema: schemaVersion, next: 1, segments: {}, parts: [], late: null }
 
-const nameOf = (dir: string): string => join(dir, 'manifest.json')
+export const manifestPath = (dir: string): string => join(dir, 'manifest.json')
 
 /** The manifest of a directory; an empty one where there is none that this version understands. */
 export async function readManifest(dir: string): Promise<Manifest> {
   try {
-    const found: unknown = JSON.parse(await readFile(nameOf(dir), 'utf8'))
+    const found: unknown = JSON.parse(await readFile(manifestPath(dir), 'utf8'))
     return isManifest(found) ? found : emptyManifest
   } catch {
     return emptyManifest
@@ -77,7 +82,13 @@ function isManifest(found: unknown): found is Manifest {
 function isPart(found: unknown): boolean {
   const { file, day, segments, from, to }: Partial<Record<keyof Part, unknown>> = Object(found)
   const times = typeof from === 'number' && typeof to === 'number'
-  return typeof file === 'string' && /^day=[\d-]+\/[\w.-]+$/.test(file) && typeof day === 'string' && times && Array.isArray(segments)
+  return (
+    typeof file === 'string' &&
+    /^day=[\d-]+\/[\w.-]+$/.test(file) &&
+    typeof day === 'string' &&
+    times &&
+    Array.isArray(segments)
+  )
 }
 
 /** Written aside, synced and renamed: after a crash there is the one before or this one, never half of it. */
@@ -90,7 +101,7 @@ export async function writeManifest(dir: string, manifest: Manifest): Promise<vo
   } finally {
     await handle.close()
   }
-  await rename(aside, nameOf(dir))
+  await rename(aside, manifestPath(dir))
   await syncDir(dir)
 }
 

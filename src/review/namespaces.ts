@@ -145,7 +145,7 @@ function likeOfRegex(regex: string): string {
   if (/[()|]/.test(regex)) return '%'
   let like = ''
   let last = ''
-  for (let rest = regex; rest !== ''; ) {
+  for (let rest = regex; rest !== '';) {
     const [token = ''] = /^(\.[*+]|\\[^a-zA-Z0-9]|[\s\S])/u.exec(rest) ?? []
     rest = rest.slice(token.length)
     if (/^[?*+{]$/.test(token)) return `${like.slice(0, like.length - last.length)}%`
@@ -159,7 +159,9 @@ function likeOfRegex(regex: string): string {
 /** What was sent is printed from a tree, so each string in it is whole, and in double quotes. */
 function takeSent([name, value]: Pair, found: Found): void {
   if (!inQuery.has(name)) return takeWords(value, found)
-  for (const [, label = '', op = '', quoted = ''] of value.matchAll(/([\w.:]*)"?\s*(=~|!~|!=|=)?\s*("(?:[^"\\]|\\.)*")/g)) {
+  for (const [, label = '', op = '', quoted = ''] of value.matchAll(
+    /([\w.:]*)"?\s*(=~|!~|!=|=)?\s*("(?:[^"\\]|\\.)*")/g,
+  )) {
     takeMatcher({ label, op, value: unquote(quoted) }, found)
   }
 }

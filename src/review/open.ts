@@ -19,14 +19,16 @@ export interface ReviewOptions {
   readonly threads: number
   /** An index that somebody else keeps: its parts are read, and `index` holds only what it lacks. */
   readonly borrow?: string
+  /** Make the index anew, whatever is in it. */
+  readonly anew?: boolean
   /** Told of what the operator should know. */
   readonly said?: (problem: string) => void
 }
 
 /** Opens the record for reading, in a process of its own. Where that cannot be, every answer says why. */
 export function openReview(options: ReviewOptions): Review {
-  const { directory, index, memoryBytes, threads, borrow = null, said = () => {} } = options
-  const link = new Link({ directory, index, borrow, memoryBytes, threads }, said)
+  const { directory, index, memoryBytes, threads, borrow = null, anew = false, said = () => {} } = options
+  const link = new Link({ directory, index, borrow, anew, memoryBytes, threads }, said)
   const look = async <T>(question: Question, signal: AbortSignal): Promise<Result<T, ReviewFailure>> =>
     typed<T>(await link.ask(question, reviewLimits.searchMs, signal))
   return {
@@ -48,7 +50,8 @@ export function openReview(options: ReviewOptions): Review {
 
 /** What the child answers is of our own making. */
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the protocol says which answer a question gets.
-const typed = <T>(answer: Result<unknown, ReviewFailure>): Result<T, ReviewFailure> => answer as Result<T, ReviewFailure>
+const typed = <T>(answer: Result<unknown, ReviewFailure>): Result<T, ReviewFailure> =>
+  answer as Result<T, ReviewFailure>
 
 async function askSql(
   link: Link,

@@ -6,6 +6,8 @@ export interface OpenMessage {
   readonly index: string
   /** Somebody else's index, whose parts are read and left as they are. */
   readonly borrow: string | null
+  /** Begin without what is in the index. */
+  readonly anew: boolean
   readonly memoryBytes: number
   readonly threads: number
 }
@@ -60,5 +62,10 @@ export interface BoxMessage {
 }
 
 export type FromBox =
-  | { readonly is: 'table'; readonly columns: readonly string[]; readonly rows: readonly unknown[]; readonly cut: boolean }
+  | {
+      readonly is: 'table'
+      readonly columns: readonly string[]
+      readonly rows: readonly unknown[]
+      readonly cut: boolean
+    }
   | { readonly is: 'no'; readonly failure: ReviewFailure }

@@ -71,4 +71,3 @@ async function rowsOf({ db, snapshot, within, signal }: Omit<Looking, 'filter'>,
   const soon = at === null ? [] : await look(at - hour, at + day)
   return soon.length > 0 ? soon : look(-Infinity, Infinity)
 }
-

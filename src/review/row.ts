@@ -117,8 +117,7 @@ const maxInteger = 2 ** 31 - 1
 function askedText(kind: string, asked: unknown): string | undefined {
   const pairs = pairsOf(asked)
   const queries = pairs.filter(([name]) => name === 'query' || name === 'match[]').map(([, value]) => value)
-  const said =
-    kind === 'decision' && queries.length > 0 ? queries : pairs.map(([name, value]) => `${name}=${value}`)
+  const said = kind === 'decision' && queries.length > 0 ? queries : pairs.map(([name, value]) => `${name}=${value}`)
   return text(said.join(' '))
 }
 

@@ -129,7 +129,7 @@ class Scan {
     const where = during(conditionsOf(filter, within, this.#subjects), from, upTo)
     if (this.#place !== null) where.and(...behind(this.#place))
     const order = `ORDER BY ts DESC, log DESC, seq DESC LIMIT ${this.#rows}`
-    const sql = `SELECT ${wanted} FROM (${recordsOf(snapshot, { from, to: upTo })}) WHERE ${where.sql} ${order}`
+    const sql = `SELECT ${wanted} FROM (${recordsOf(snapshot, { from, to: upTo }, this.#subjects)}) WHERE ${where.sql} ${order}`
     return (await db.query(sql, where.values, signal)).map(foundOf)
   }
 }
@@ -156,7 +156,7 @@ async function chainsBefore(
   const span = { from: start.at, to: start.at + 3_600_000 }
   const where = during(conditionsOf(filter, within, subjects), span.from, span.to)
   where.and(`fold IN (${placesFor(folds)})`, ...folds).and(`NOT ${behind(start)[0]}`, ...behind(start).slice(1))
-  const sql = `SELECT fold, kind, decision, reason, log, seq, epoch_ms(ts) AS at FROM (${recordsOf(snapshot, span)})
+  const sql = `SELECT fold, kind, decision, reason, log, seq, epoch_ms(ts) AS at FROM (${recordsOf(snapshot, span, subjects)})
     WHERE ${where.sql} ORDER BY ts, log, seq LIMIT 20000`
   const chains = new Map<string, { at: number; newest: number; count: number }>()
   for (const { key, place } of (await db.query(sql, where.values, signal)).map(foundOf)) {

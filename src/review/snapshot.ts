@@ -1,6 +1,6 @@
 import type { HotTables } from './hot.ts'
 import type { Part } from './manifest.ts'
-import { allColumns, firstOutcomes, joinedColumns, noOutcome, ownColumns, quotedList } from './sql-text.ts'
+import { allColumns, firstOutcomes, joinedColumns, quotedList } from './sql-text.ts'
 
 /** A state of the log that a search looks at from its beginning to its end, whatever happens to the index meanwhile. */
 export interface Snapshot {
@@ -33,19 +33,36 @@ export function spanOf({ parts, hot }: Snapshot): Span | null {
 export const sizeOf = ({ parts, hot }: Snapshot): number =>
   [...parts.map(({ rows }) => rows), ...hot.map(({ records }) => records)].reduce((sum, rows) => sum + rows, 0)
 
-/** A query for all records that a stretch of time can hold; outcomes only where the index has joined them already. */
-export function recordsOf({ parts, hot, gone }: Snapshot, { from, to }: Span): string {
-  const within = <T extends Span>(all: readonly T[]): readonly T[] => all.filter((one) => one.from < to && one.to >= from)
-  const files = within(parts).map(({ path }) => path)
+/**
+ * A query for all records that a stretch of time can hold; outcomes only where the index has joined them already.
+ *
+ * @param subjects only these people's records are needed; null: everybody's
+ */
+export function recordsOf(
+  { parts, hot, gone }: Snapshot,
+  { from, to }: Span,
+  subjects: readonly string[] | null = null,
+): string {
+  const within = <T extends Span>(all: readonly T[]): readonly T[] =>
+    all.filter((one) => one.from < to && one.to >= from)
+  const files = within(parts)
+    .filter((part) => subjects === null || subjects.some((subject) => isIn(part, subject)))
+    .map(({ path }) => path)
   const mask = gone.length === 0 ? '' : ` WHERE NOT list_contains(${quotedList(gone)}, segment)`
   const sources = [
     ...(files.length === 0
       ? []
       : [`SELECT ${allColumns} FROM read_parquet(${quotedList(files)}, hive_partitioning = false)${mask}`]),
-    ...within(hot).map(({ rows }) => `SELECT ${ownColumns}, ${noOutcome} FROM ${rows}`),
+    ...within(hot).map(({ rows }) => `SELECT ${allColumns} FROM ${rows}`),
   ]
   return sources.length === 0 ? `SELECT ${allColumns} FROM ${emptyTable}` : sources.join(' UNION ALL ')
 }
+
+/** Parts are sorted by bytes. */
+const isIn = ({ least, most }: Part, subject: string): boolean =>
+  least !== null && most !== null && compare(least, subject) <= 0 && compare(subject, most) <= 0
+
+const compare = (one: string, other: string): number => Buffer.compare(Buffer.from(one), Buffer.from(other))
 
 /** A query for the outcomes that are not joined yet; null where there are none. */
 export function outcomesOf({ hot, late }: Snapshot): string | null {

@@ -30,21 +30,15 @@ function jsonRows(files: readonly string[], types: Readonly<Record<string, Colum
 
 const outcomes: Readonly<Record<string, ColumnType>> = { request: 'VARCHAR', ...outcomeColumns }
 
-export const recordRows = (files: readonly string[]): string => jsonRows(files, recordColumns)
+export const recordRows = (files: readonly string[]): string => jsonRows(files, columns)
 export const outcomeRows = (files: readonly string[]): string => jsonRows(files, outcomes)
-export const recordTable = (name: string): string => `CREATE TABLE ${name} (${tableColumns(recordColumns)})`
+export const recordTable = (name: string): string => `CREATE TABLE ${name} (${tableColumns(columns)})`
 export const outcomeTable = (name: string): string => `CREATE TABLE ${name} (${tableColumns(outcomes)})`
 
 /** All columns of the index, in order. */
 export const allColumns = Object.keys(columns).map(nameText).join(', ')
-/** Those of a record alone, and those of an outcome alone. */
-export const ownColumns = Object.keys(recordColumns).map(nameText).join(', ')
+/** Those of an outcome. */
 export const outcomeNames = Object.keys(outcomeColumns).map(nameText)
-
-/** The outcome's columns of a record that has none. */
-export const noOutcome = Object.entries(outcomeColumns)
-  .map(([name, type]) => `NULL::${type} AS ${nameText(name)}`)
-  .join(', ')
 
 /** One outcome of each request: the first. */
 export const firstOutcomes = (source: string): string =>

@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from './build.ts'
-import { emptyManifest, readManifest } from './manifest.ts'
+import { emptyManifest, manifestPath, readManifest } from './manifest.ts'
 import type { Late, Manifest, Part } from './manifest.ts'
 
 const partName = /^part-\d+\.parquet$/
@@ -13,9 +13,9 @@ const asideName = /^manifest\.[0-9a-f]+\.part$/
 export const scratchOf = (index: string): string => join(index, 'tmp')
 export const exportsOf = (index: string): string => join(index, 'exports')
 
-/** Makes the directories of an index, and removes what an earlier process left in them that is not ready. */
-export async function prepareIndex(index: string): Promise<void> {
-  await mkdir(index, { recursive: true, mode: 0o700 })
+/** Makes the directories of an index, and removes what an earlier process left that is not ready; `anew`: all of it. */
+export async function prepareIndex(index: string, anew: boolean): Promise<void> {
+  if (anew) await rm(manifestPath(index), { force: true })
   for (const dir of [scratchOf(index), exportsOf(index)]) {
     await rm(dir, { recursive: true, force: true })
     await mkdir(dir, { mode: 0o700 })
@@ -113,4 +113,3 @@ export function changed(manifest: Manifest, { remove = [], add = [], segments, l
     late: late === undefined ? manifest.late : late,
   }
 }
-

@@ -22,16 +22,18 @@ export async function timeline(looking: Looking): Promise<Timeline> {
   const whole = spanOf(snapshot) ?? { from: 0, to: 0 }
   const from = filter.from ?? whole.from
   const to = Math.max(from, filter.to ?? whole.to)
-  const step = steps.find((step) => Math.floor(to / step) - Math.floor(from / step) < reviewLimits.buckets) ?? 3_650 * day
-  const where = during(conditionsOf(filter, within, await subjectsOf(looking)), from, to)
+  const step =
+    steps.find((step) => Math.floor(to / step) - Math.floor(from / step) < reviewLimits.buckets) ?? 3_650 * day
+  const subjects = await subjectsOf(looking)
+  const where = during(conditionsOf(filter, within, subjects), from, to)
   if (filter.kind === undefined) where.and(deeds)
   const ask = (select: string, rest: string): Promise<readonly Row[]> => {
-    const source = `(${recordsOf(snapshot, { from, to })})`
+    const source = `(${recordsOf(snapshot, { from, to }, subjects)})`
     return looking.db.query(`SELECT ${select} FROM ${source} WHERE ${where.sql} ${rest}`, where.values, looking.signal)
   }
   const top = async (value: string): Promise<readonly Count[]> => {
     const counts = `value, count(*) AS requests, count(*) FILTER (${refusals}) AS refused`
-    const each = `(SELECT ${value} AS value, decision, kind FROM (${recordsOf(snapshot, { from, to })}) WHERE ${where.sql})`
+    const each = `(SELECT ${value} AS value, decision, kind FROM (${recordsOf(snapshot, { from, to }, subjects)}) WHERE ${where.sql})`
     const rest = `WHERE value IS NOT NULL GROUP BY value ORDER BY requests DESC, value LIMIT 10`
     const rows = await looking.db.query(`SELECT ${counts} FROM ${each} ${rest}`, where.values, looking.signal)
     return rows.map(countOf)

@@ -162,6 +162,19 @@ describe('an example', () => {
     assertFits(open, later)
     assert.equal(strict(later), false)
   })
+  it('needs no other word than those on the page about the record', () => {
+    const fields = kinds.flatMap((kind) => namesAt('$defs', 'kinds', kind, 'properties'))
+    const words = new Set([
+      ...kinds,
+      ...namesAt('properties'),
+      ...fields,
+      ...namesAt('$defs', 'types', 'who', 'properties'),
+    ])
+    assert.deepEqual(
+      [...words].filter((word) => !page.includes(`\`${word}\``)),
+      [],
+    )
+  })
   it('on the page about the record fits', () => {
     const blocks = [...page.matchAll(/```(?:json|ndjson)\n(.*?)```/gs)].map(([, text = '']) => text)
     for (const line of blocks.flatMap((text) => (text.startsWith('{\n') ? [text] : text.trim().split('\n')))) {

@@ -44,7 +44,8 @@ const rooms: Readonly<Record<string, Room>> = {
     node: true,
   },
   'app.ts': {
-    may: ['app', 'config', 'identity', 'policy', 'prometheus', 'gateway', 'audit', 'review', 'telemetry'],
+    may: ['app', 'config', 'identity', 'policy', 'prometheus', 'gateway', 'audit', 'telemetry'],
+    types: ['pages'],
     packages: ['express'],
     node: true,
   },

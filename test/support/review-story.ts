@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import type { AuditEntry, DecisionEntry, OutcomeEntry } from '../../src/audit/record.ts'
+import type { AuditEntry, DecisionEntry, OutcomeEntry, Who } from '../../src/audit/record.ts'
 
 /** A moment of the story, and what was put on record then. */
 export interface Moment {
@@ -17,9 +17,9 @@ interface Teller {
 }
 
 const tellers: readonly Teller[] = [
-  { id: 'alice', name: 'Alice Arden', group: 'team-emojivoto', namespace: 'emojivoto', share: 0.52 },
-  { id: 'bob', name: 'Bob Berg', group: 'team-booksapp', namespace: 'booksapp', share: 0.36 },
-  { id: 'carol', name: 'Carol Castro', group: 'platform', namespace: '', share: 0.12 },
+  { id: 'alice', name: 'alice@example.com', group: 'team-emojivoto', namespace: 'emojivoto', share: 0.52 },
+  { id: 'bob', name: 'bob@example.com', group: 'team-booksapp', namespace: 'booksapp', share: 0.36 },
+  { id: 'carol', name: 'carol@example.com', group: 'platform', namespace: '', share: 0.12 },
 ]
 
 /** Queries with a place for what the gateway adds. */
@@ -120,7 +120,7 @@ function decisionOf(who: Teller, issuer: string, { at, query, dashboard, refused
         }),
     cluster: query % 3 === 2 ? 'west' : 'east',
     method: 'POST',
-    endpoint: 'query_range',
+    endpoint: '/api/v1/query_range',
     path: '/api/v1/query_range',
     asked: [['query', plain], ...times],
     sent: refused
@@ -146,3 +146,71 @@ const outcomeOf = (request: string, refused: boolean, chance: number): OutcomeEn
   servedFrom: refused ? 'gateway' : 'upstream',
   ...(refused ? {} : { upstream: 200, series: Math.round(1 + 60 * chance) }),
 })
+
+/** Three saved reviews: signed lately, overdue, and new. They begin seven weeks before the end of the story. */
+export function reviewsOf(end: number, issuer: string): readonly Moment[] {
+  const day = 86_400_000
+  const who: Who = { issuer, subject: 'dana', name: 'dana@example.com', groups: ['auditors'], via: 'session' }
+  const event = (at: number) => ({
+    request: randomUUID(),
+    received: new Date(at).toISOString(),
+    from: { peer: '10.42.0.9' },
+    who,
+  })
+  const save = (at: number, title: string, filter: readonly (readonly [string, string])[]) => {
+    const head = event(at)
+    return { kind: 'review.saved', ...head, review: head.request, title, filter } as const
+  }
+  const sign = (at: number, review: string, found: { records: number; refused: number; people: number }, note = '') =>
+    ({
+      kind: 'review.signed',
+      ...event(at),
+      review,
+      covers: { from: new Date(at - 7 * day).toISOString(), to: new Date(at).toISOString() },
+      found,
+      verdict: note === '' ? 'nothing unusual' : 'followed up',
+      note,
+    }) as const
+  const saved = end - 49 * day
+  const refusals = save(saved, 'Refusals of the week', [
+    ['decision', 'deny'],
+    ['range', '7d'],
+  ])
+  const platform = save(saved + 60_000, 'What the platform team looked at', [
+    ['group', 'platform'],
+    ['range', '30d'],
+  ])
+  const night = save(end - 2 * day, 'Everything about namespace booksapp', [
+    ['namespace', 'booksapp'],
+    ['range', '7d'],
+  ])
+  const moments = [
+    { at: saved, entries: [refusals] },
+    { at: saved + 60_000, entries: [platform] },
+    {
+      at: end - 44 * day,
+      entries: [
+        sign(
+          end - 44 * day,
+          platform.review,
+          { records: 412, refused: 3, people: 2 },
+          'Carol looked into the latency of emojivoto: ticket 4711.',
+        ),
+      ],
+    },
+    { at: end - 9 * day, entries: [sign(end - 9 * day, refusals.review, { records: 61, refused: 61, people: 3 })] },
+    {
+      at: end - 2 * day,
+      entries: [
+        night,
+        sign(
+          end - 2 * day,
+          refusals.review,
+          { records: 44, refused: 44, people: 3 },
+          'Alice had a dashboard of booksapp open: told her team.',
+        ),
+      ],
+    },
+  ]
+  return moments
+}

@@ -37,7 +37,7 @@ class OtlpTarget implements Target {
   readonly missing: string | null
   readonly stub = new OtlpStub()
   readonly #program: string | null
-  readonly #dir = mkdtempSync(join(tmpdir(), 'bailiwick-collector-'))
+  #dir = ''
   #port = 0
   #collector: ChildProcess | null = null
 
@@ -51,6 +51,7 @@ class OtlpTarget implements Target {
     await this.stub.up()
     if (this.#program === null) return
     this.#port = await freePort()
+    this.#dir = mkdtempSync(join(tmpdir(), 'bailiwick-collector-'))
     writeFileSync(join(this.#dir, 'config.yaml'), collectorConfig(this.#port, new URL(this.stub.url).origin))
     await this.up()
   }
@@ -58,7 +59,7 @@ class OtlpTarget implements Target {
   async remove(): Promise<void> {
     await this.down()
     await this.stub.down()
-    rmSync(this.#dir, { recursive: true, force: true })
+    if (this.#dir !== '') rmSync(this.#dir, { recursive: true, force: true })
   }
 
   fresh(): Promise<SinkOptions['to']> {

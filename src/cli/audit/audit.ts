@@ -1,7 +1,9 @@
 import { UsageError } from '../command.ts'
 import type { Command } from '../command.ts'
 import { checkProofCommand } from './check-proof.ts'
+import { exportCommand } from './export.ts'
 import { hold } from './hold.ts'
+import { index } from './index.ts'
 import { keygen } from './keygen.ts'
 import { prove } from './prove.ts'
 import { show } from './show.ts'
@@ -18,6 +20,8 @@ Commands:
   audit verify       whether a log is whole: the first bad record, and what happened to it
   audit prove        that one record stands in the log, in a file of its own
   audit check-proof  check such a file, without the log
+  audit export       write records into a file for other tools: Parquet, CSV or the lines themselves
+  audit index        make the index by which records are found anew
   audit hold         keep a log from being deleted, or let it go
   audit keygen       make a key that signs checkpoints
 
@@ -25,7 +29,7 @@ What each takes: bailiwick audit <command> --help
 `,
   options: {},
   words: 1,
-  subcommands: { show, verify, prove, 'check-proof': checkProofCommand, hold, keygen },
+  subcommands: { show, verify, prove, 'check-proof': checkProofCommand, export: exportCommand, index, hold, keygen },
   async run(given) {
     const [name] = given.words
     throw new UsageError(name === undefined ? 'which command?' : `there is no command "audit ${name}"`)

@@ -110,10 +110,7 @@ export function noRight(
 }
 
 function notConfigured(parts: PageParts, request: PageRequest, { session, cookies }: Visitor): Answer {
-  const body = html`<p role="alert">
-      The record is kept, but this gateway was not set up to be searched: <code>audit.review</code> is not in its
-      configuration.
-    </p>
+  const body = html`<p role="alert">The record is kept, but this gateway was not set up to be searched.</p>
     <p>
       On its machine, <code>bailiwick audit show</code> reads the record, and <code>bailiwick audit verify</code> checks
       it.

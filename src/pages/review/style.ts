@@ -115,6 +115,7 @@ rect.deny { fill: var(--deny) }
 .panel pre, dd pre { margin: 0 }
 .claimed { border-style: dashed }
 .compare { margin-bottom: 1.25rem }
+.compare .legend { margin: .25rem 0 .75rem }
 .compare h3 { margin: 0 0 .25rem; font-size: .8125rem; font-weight: 600; color: var(--quiet) }
 .sides { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; margin-bottom: .75rem }
 .side { position: relative; min-width: 0 }
@@ -127,7 +128,7 @@ del { color: var(--gone); background: var(--gone-ground); text-decoration: line-
 ins { color: var(--added); background: var(--added-ground); text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px }
 .side .copy { position: absolute; right: 0; top: -.125rem }
 .copy { padding: .05rem .6rem; font-size: .75rem; background: var(--panel); color: var(--text); border: 1px solid var(--edge) }
-.panel + section { margin-top: 1.25rem }
+main > .panel + section { margin-top: 1.25rem }
 .history { padding-left: 1.25rem }
 .history li { margin-bottom: .5rem }
 blockquote { margin: .25rem 0; padding-left: .75rem; border-left: 3px solid var(--line); white-space: pre-wrap; overflow-wrap: anywhere }

@@ -15,7 +15,7 @@ export const recordPath = (request: string): string =>
 export function listOf(page: string, asked: AskedFilter, { rows, next }: ReviewPage): Html {
   if (rows.length === 0)
     return html`<p class="empty">Nothing on record fits. Take a filter away, or choose a longer time.</p>`
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Records">
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="List of records">
       <table class="records">
         <caption class="sr">
           Records, newest first; times are UTC
@@ -50,7 +50,7 @@ function rowOf(row: ReviewRow): Html {
     </td>
     <td>${decisionMark(row)}${repeats(row)}</td>
     <td class="query">
-      ${asked === '' ? html`<span class="quiet">–</span>` : html`<code>${cut(asked, maxShown)}</code>`}
+      ${asked === '' ? html`<span class="quiet">no query</span>` : html`<code>${cut(asked, maxShown)}</code>`}
     </td>
     <td class="short">
       ${cluster === null ? html`<span class="quiet">–</span>` : written(cluster)}

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, describe, it, type TestContext } from 'node:test'
 import { nodeFiles } from '../../../src/audit/files.ts'
@@ -15,6 +15,7 @@ import {
   mortal,
   named,
   openKept,
+  openSigned,
   otherKey,
   severalStarts,
   sharedDir,
@@ -69,7 +70,8 @@ describe('retention', { timeout: 120_000 }, () => {
     assert.equal(records.length, 3)
     const report = await verified(dir)
     assert.equal(briefly(report), 'whole')
-    assert.deepEqual([report.deleted?.segments, report.remarks], [3, []])
+    assert.equal(report.deleted?.segments, 3)
+    assert.doesNotMatch(report.remarks.map(({ sentence }) => sentence).join(), /not finished/)
     assert.deepEqual([retention.status().deleted, retention.status().blocked], [3, null])
     const tombstone = parseTombstone(await readFile(join(dir, `${gone[0]}.tombstone`), 'utf8'))
     assert.deepEqual([tombstone?.because, tombstone?.first.seq, tombstone?.changes.length], ['age', 0, 1])
@@ -107,8 +109,9 @@ describe('retention', { timeout: 120_000 }, () => {
   })
   it('goes on over starts: what vouched for a tombstone is deleted in its turn', async (t) => {
     const { dir, time } = await aDayLater(t)
-    for (let n = 0; n < 6; n++) {
-      time.now += day
+    time.now -= day
+    for (let n = 0; n < 8; n++) {
+      time.now += 0.9 * day
       await swept(openKept(dir, time, { keepMs: 2.5 * day, compress: n % 2 === 0 }))
       assert.equal(briefly(await verified(dir)), 'whole', `start ${n}`)
     }
@@ -168,7 +171,7 @@ describe('retention', { timeout: 120_000 }, () => {
   })
   it('works with a log whose key changed, and the tombstones keep what both keys signed', async (t) => {
     const { dir, time } = await aDayLater(t)
-    const log = (await import('./kept-log.ts')).openSigned(dir, time, { key: otherKey, previousKey: key })
+    const log = openSigned(dir, time, { key: otherKey, previousKey: key })
     await log.append(decision('x'))
     await log.seal()
     time.now += 100 * day
@@ -197,26 +200,26 @@ describe('retention', { timeout: 120_000 }, () => {
 
 describe('retention that dies at any step', { timeout: 300_000 }, () => {
   it('leaves a whole log, and the next start does the rest', async (t) => {
+    const small = await sharedDir()
+    await severalStarts(small, testClock(), 3)
     for (let step = 1; ; step++) {
-      const { dir, time, segments } = await aDayLater(t)
+      const dir = await copyOf(t, small)
+      const time = testClock()
+      time.now = begin + 3 * day
+      const segment = (await named(dir, '.ndjson'))[0]?.replace('.ndjson', '') ?? ''
       const { files, steps } = mortal(step)
-      const dying = openKept(dir, time, { keepMs: 4.5 * day, compress: true }, { files })
+      const dying = openKept(dir, time, { keepMs: 2.5 * day, compress: true }, { files })
       await swept(dying)
       assert.equal(briefly(await verified(dir)), 'whole', `after step ${step}`)
       time.now += 10
-      await swept(openKept(dir, time, { keepMs: 4.5 * day, compress: true }))
+      await swept(openKept(dir, time, { keepMs: 2.5 * day, compress: true }))
       assert.equal(briefly(await verified(dir)), 'whole', `after step ${step} and a start`)
       const names = await named(dir, '')
-      for (const segment of segments.slice(0, 2).map((name) => name.replace('.ndjson', ''))) {
-        assert.deepEqual(
-          names.filter((name) => name.startsWith(segment)),
-          [`${segment}.tombstone`],
-          `after step ${step}`,
-        )
-      }
+      const left = names.filter((name) => name.startsWith(segment))
+      assert.deepEqual(left, [`${segment}.tombstone`], `after step ${step}`)
       assert.equal(names.filter((name) => name.endsWith('.part')).length, 0)
       if (dying.retention.status().failure === null && steps() < step) {
-        assert.ok(step > 30, `only ${step} steps`)
+        assert.ok(step > 25, `only ${step} steps`)
         return
       }
     }
@@ -241,10 +244,12 @@ describe('a clock that leaps', { timeout: 120_000 }, () => {
     const next = await swept(openKept(dir, time, { keepMs: 30 * day }))
     assert.match(next.retention.status().blocked ?? '', /unseen/)
     assert.deepEqual((await named(dir, '.ndjson')).slice(0, count), segments)
-    time.now += 7 * day
     const later = openKept(dir, time, { keepMs: 30 * day })
-    await rm(join(dir, 'nothing'), { force: true })
-    await later.sweep()
+    for (let n = 0; n < 8; n++) {
+      assert.deepEqual(await named(dir, '.tombstone'), [])
+      time.now += 0.9 * day
+      await later.sweep()
+    }
     await later.log.seal()
     assert.equal(later.retention.status().blocked, null)
     assert.ok((await named(dir, '.tombstone')).length > 0)
@@ -263,7 +268,7 @@ describe('a clock that leaps', { timeout: 120_000 }, () => {
   })
   it('within the last segment of a start that nobody watched is found in its records', async (t) => {
     const { dir, time, segments } = await aDayLater(t)
-    const unwatched = (await import('./kept-log.ts')).openSigned(dir, time)
+    const unwatched = openSigned(dir, time)
     await unwatched.append(decision('before'))
     time.now += year
     await unwatched.append(decision('after'))

@@ -97,6 +97,8 @@ describe('the durable tail', () => {
     await until(() => taker.records.length === 6)
     taker.answer = () => Promise.resolve({ is: 'failed', because: 'down' })
     world.log.fill(20)
+    world.log.rotate()
+    world.log.fill(5)
     await until(() => sinks.status()[0]?.state === 'failing')
     open = false
     taker.answer = null
@@ -156,9 +158,12 @@ describe('the durable tail', () => {
     const taker = new Taker()
     world.log.fill(3)
     truncateSync(join(world.dir, world.log.file), 0)
-    const sinks = world.open(nowhere, { connect: () => taker })
+    let opened = 0
+    const files = { ...nodeFiles, open: (path: string) => nodeFiles.open(path).finally(() => void opened++) }
+    const sinks = world.open(nowhere, { connect: () => taker, files, limits: { ...quick, pollMs: 60_000 } })
+    await until(() => opened > 0)
     await delay(50)
-    assert.deepEqual([taker.lines, sinks.status()[0]?.lagRecords], [[], 4])
+    assert.deepEqual([taker.lines, sinks.status()[0]?.lagRecords, opened], [[], 4, 1])
   })
 
   it('says so where a file cannot be read, and reads it when it can', async (t) => {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { compressSegment } from '../../../src/audit/compress.ts'
 import { nodeFiles, type Files } from '../../../src/audit/files.ts'
 import { generateKeyPair, readSigningKey } from '../../../src/audit/keys.ts'
 import { openAuditLog, type AuditLog } from '../../../src/audit/log.ts'
@@ -84,6 +85,32 @@ describe('verify takes for whole', { timeout: 60_000 }, () => {
       await writer.kill()
       assert.equal((await check(dir, null)).damage, null)
     }
+  })
+  it('a log of which segments are compressed and deleted while it is read', async (t) => {
+    const dir = await tempDir(t)
+    for (let n = 0; n < 4; n++) {
+      const log = open(t, dir)
+      await log.append(decision(`${n}`))
+      await log.seal()
+    }
+    const names = await segments(dir)
+    const [first = '', second = ''] = names.filter((name) => name.endsWith('.ndjson'))
+    let listed = 0
+    const files: Files = {
+      ...nodeFiles,
+      list: async (path) => {
+        const found = await nodeFiles.list(path)
+        if (++listed === 1) assert.ok((await compressSegment(nodeFiles, dir, second)).ok)
+        return found
+      },
+      open: async (path) => {
+        if (path.endsWith(first) && listed === 1) throw systemError('ENOENT')
+        return nodeFiles.open(path)
+      },
+    }
+    const report = await verifyLog({ dir, keys: [key], copy: null, partial: false, files })
+    assert.ok(report.ok, JSON.stringify(report))
+    assert.deepEqual([report.value.damage, listed], [null, 2])
   })
   it('a log that is being written', async (t) => {
     const dir = await tempDir(t)

@@ -89,7 +89,8 @@ describe('the image', () => {
     assert.deepEqual(scripted, [])
   })
   it('misses no package that the program imports', () => {
-    const { dependencies } = jsonOf('package.json')
+    const { dependencies: needed, optionalDependencies: optional } = jsonOf('package.json')
+    const dependencies = { ...needed, ...optional }
     const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((file) =>
       file.endsWith('.ts'),
     )
