@@ -36,8 +36,8 @@ export interface RetentionParts {
   readonly covered: () => number | null
   /** Keeps a record; answers its receipt. */
   readonly record: (entry: RetentionEntry) => Promise<Result<unknown, AuditFailure>>
-  /** Why a segment must stay a while longer, such as: a sink does not have it yet. Nothing newer is deleted then. */
-  readonly wanted?: (segment: string) => string | null
+  /** Why a segment must stay a while longer, by its last record's number, such as: a sink does not have it yet. */
+  readonly wanted?: (lastSeq: number) => string | null
   /** Called when the status changes for the worse or the better. */
   readonly told: () => void
 }

@@ -36,8 +36,8 @@ class Sweeper implements Retention {
   readonly #stopped = new AbortController()
   #loop: Promise<void> | null = null
   #waiting: readonly Waiting[] = []
-  /** Times of the last records of segments that were too young when they were read. */
-  readonly #lastTimes = new Map<string, number>()
+  /** Last records of segments that had to stay when they were read, with their times. */
+  readonly #ends = new Map<string, { readonly seq: number; readonly time: number }>()
   readonly #problems = new Map<string, string>()
   #more = false
   #status: Omit<RetentionStatus, 'waiting' | 'problems' | 'deleted'> = {
@@ -187,17 +187,13 @@ class Sweeper implements Retention {
       if (leaving.has(segment) || this.#problems.has(segment)) continue
       const tooMuch = options.maxBytes !== null && bytes > options.maxBytes
       if (!tooMuch && !this.#mayBeOld(name, limit)) break
-      const wanted = this.#parts.wanted?.(segment) ?? null
-      if (wanted !== null) {
-        this.#status = { ...this.#status, blocked: `${segment} is still needed: ${wanted}` }
-        break
-      }
+      if (this.#isWanted(segment)) break
       if (begun === perRound || this.#stopped.signal.aborted) {
         this.#more = true
         break
       }
       const done = await this.#begin(name, found, limit, tooMuch)
-      if (done === 'failed' || done === 'young') break
+      if (done === 'failed' || done === 'stays') break
       if (done === 'begun') {
         begun++
         bytes -= sizes.get(segment) ?? 0
@@ -207,7 +203,15 @@ class Sweeper implements Retention {
 
   /** By what is known without reading it: its first record is not older than its name. */
   #mayBeOld(name: string, limit: number): boolean {
-    return (this.#lastTimes.get(segmentOf(name)) ?? segmentTime(name) ?? Infinity) < limit
+    return (this.#ends.get(segmentOf(name))?.time ?? segmentTime(name) ?? Infinity) < limit
+  }
+
+  /** Does somebody need what stands in it? Not known before it was read once. */
+  #isWanted(segment: string): boolean {
+    const end = this.#ends.get(segment)
+    const wanted = end === undefined ? null : (this.#parts.wanted?.(end.seq) ?? null)
+    if (wanted !== null) this.#status = { ...this.#status, blocked: `${segment} is still needed: ${wanted}` }
+    return wanted !== null
   }
 
   /** Puts a tombstone in place, and on record, where the last record is older than the limit, or there is too much. */
@@ -216,7 +220,7 @@ class Sweeper implements Retention {
     found: LogFiles,
     limit: number,
     tooMuch: boolean,
-  ): Promise<'begun' | 'unfit' | 'young' | 'failed'> {
+  ): Promise<'begun' | 'unfit' | 'stays' | 'failed'> {
     const { files, dir, clock, key, record } = this.#parts
     const segment = segmentOf(name)
     let surveyed: Survey
@@ -229,9 +233,9 @@ class Sweeper implements Retention {
       return 'unfit'
     }
     const lastTime = Date.parse(surveyed.last.ts)
-    this.#lastTimes.set(segment, lastTime)
+    this.#ends.set(segment, { seq: surveyed.last.seq, time: lastTime })
     const isOld = lastTime < limit
-    if (!isOld && !tooMuch) return 'young'
+    if ((!isOld && !tooMuch) || this.#isWanted(segment)) return 'stays'
     if (key === null || (await this.#holds.isHeld())) return 'failed'
     const because: Because = isOld ? 'age' : 'size'
     const signed = signTombstone({ ...surveyed, time: clock().toISOString(), because }, key)
@@ -242,7 +246,7 @@ class Sweeper implements Retention {
     const seq = kept.ok ? seqIn(kept.value) : null
     if (!kept.ok) this.#failed(kept.error)
     if (seq === null) return 'failed'
-    this.#lastTimes.delete(segment)
+    this.#ends.delete(segment)
     this.#waiting = [...this.#waiting, { segment, seq, signed }]
     return 'begun'
   }

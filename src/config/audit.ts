@@ -23,7 +23,7 @@ export const audit = settings({
   disk: settings({
     warn: share.prefault('70%'),
     refuse: share.prefault('95%'),
-    reserve: size.prefault('4MiB'),
+    reserve: size.prefault('32MiB'),
   }).prefault({}),
   checkpoints: settings({
     key: signingKey.optional(),

@@ -109,6 +109,7 @@ export class SinkLoop {
       let pause: number | null
       try {
         tail ??= await this.#begin()
+        if (isLast) await tail.finish()
         pause = await this.#round(tail)
       } catch (error) {
         pause = this.#fails({

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import type { Files } from '../files.ts'
+import { readRecordEnd } from '../line.ts'
+import { lastLines } from '../previous.ts'
 import { LineSource, segmentOf, sizesOf, type RawLine } from '../read-segments.ts'
 import type { TailRecord } from './sink.ts'
 
@@ -56,6 +58,22 @@ export async function acknowledgedIn(
     return previous !== null && segmentOf(previous.file) === segment ? previous.seq : Number.MAX_SAFE_INTEGER
   }
   return Number.MAX_SAFE_INTEGER
+}
+
+/** How long a segment is, and its last number, where it was closed in good order; else `null`. */
+export async function sealedEnd(
+  files: Files,
+  dir: string,
+  file: string,
+): Promise<{ readonly file: string; readonly bytes: number; readonly seq: number } | null> {
+  const opened = await files.open(join(dir, file))
+  try {
+    const { size } = await opened.facts()
+    const last = readRecordEnd((await lastLines(opened, 1))[0] ?? '')
+    return last?.kind === 'log.sealed' ? { file, bytes: size, seq: last.seq } : null
+  } finally {
+    await opened.close().catch(() => undefined)
+  }
 }
 
 async function firstRecord(files: Files, dir: string, name: string): Promise<TailRecord | null> {

@@ -2,7 +2,7 @@ import { errorCode } from '../failure.ts'
 import type { Files } from '../files.ts'
 import { segmentFiles, segmentOf, type LineSource, type RawLine } from '../read-segments.ts'
 import type { Cursor } from './cursor.ts'
-import { acknowledgedIn, openLines, previousOf, readRecord } from './segments.ts'
+import { acknowledgedIn, openLines, previousOf, readRecord, sealedEnd } from './segments.ts'
 import type { Missed, TailRecord } from './sink.ts'
 
 /** The end of what is on stable storage. */
@@ -78,6 +78,17 @@ export class DurableTail {
     while (this.#ready.length < records && this.#readyBytes < bytes) {
       if (!(await this.#read())) return
     }
+  }
+
+  /**
+   * The log is closed, and so says no more how far it is on stable storage: its last segment says it, if it was sealed. The
+   * next process would take its word, too.
+   */
+  async finish(): Promise<void> {
+    const { dir, files, durable } = this.#parts
+    if (durable() !== null) return
+    const file = (await segmentFiles(files, dir)).at(-1)
+    if (file !== undefined) this.#end = (await sealedEnd(files, dir, file)) ?? this.#end
   }
 
   /** What can be handed over at once: records of one log whose numbers grow. They stay until they are dropped. */

@@ -222,7 +222,8 @@ describe('the reserved file', { timeout: 60_000 }, () => {
 })
 
 describe('a volume without any room', { timeout: 60_000 }, () => {
-  const disk = { warn: 0.99, refuse: 0.995, reserveBytes: 256 * 1024 }
+  // Without marks that could be passed before: a write has to find it out.
+  const disk = { warn: 1, refuse: 1, reserveBytes: 256 * 1024 }
   const reserved = (log: AuditLog) => until(() => log.status().disk?.reserved === disk.reserveBytes)
   /** Takes all that is left, by a file of somebody else. */
   async function fillUp(volume: string): Promise<void> {

@@ -134,23 +134,17 @@ describe('the durable tail', () => {
     world.log.fill(1)
     // As after damage: a segment nobody goes on from, and an empty one.
     const stray = world.log.segments[0]?.replace('-boot', '-bopp') ?? ''
-    writeFileSync(join(world.dir, stray), `${(world.log.lines[1] ?? '').replace('log-1', 'log-0')}\n{"torn`)
+    const [, again = '', other = ''] = world.log.lines
+    writeFileSync(join(world.dir, stray), `${again}\n${other.replace('log-1', 'log-0')}\n{"torn`)
     writeFileSync(join(world.dir, stray.replace('-bopp', '-bozz')), '')
     const sinks = world.open(nowhere, { connect: () => taker })
     await until(() => isThrough(sinks))
     assert.deepEqual(
-      taker.records.map(({ log, seq }) => [log, seq]),
-      [
-        ['log-1', 0],
-        ['log-1', 1],
-        ['log-1', 2],
-        ['log-0', 1],
-        ['log-1', 3],
-        ['log-1', 4],
-      ],
+      taker.records.map(({ log, seq }) => `${log}/${seq}`),
+      ['log-1/0', 'log-1/1', 'log-1/2', 'log-1/1', 'log-0/2', 'log-1/3', 'log-1/4'],
     )
-    // Numbers of one log, and growing: that is what a receiver can sort by.
-    assert.deepEqual(taker.batches.length > 2 && taker.batches[0], 3)
+    // At once only what is of one log and grows: so no number can be there twice.
+    assert.deepEqual(taker.batches, [3, 1, 1, 2])
   })
 
   it('does not spin where the live file is shorter than it should be', async (t) => {
@@ -236,6 +230,25 @@ describe('the files of a sink', () => {
     )
   })
 
+  it('have a record that is refused, also as the first one after a restart', async (t) => {
+    const world = await SinkWorld.make(t)
+    const taker = new Taker()
+    const first = world.open(nowhere, { connect: () => taker })
+    await until(() => isThrough(first))
+    await world.stop()
+    taker.answer = (records) =>
+      Promise.resolve(
+        records.some(({ seq }) => seq === 1) ? { is: 'refused', because: 'no' } : { is: 'taken', rejected: [] },
+      )
+    world.log.fill(1)
+    const second = world.open(nowhere, { connect: () => taker })
+    await until(() => isThrough(second))
+    assert.deepEqual(
+      (await world.refused()).map(({ from }) => from),
+      [1],
+    )
+  })
+
   it('begin a new line behind one that a killed process left torn', async (t) => {
     const world = await SinkWorld.make(t)
     mkdirSync(join(world.dir, 'sinks'))
@@ -305,6 +318,27 @@ describe('a stop', () => {
     await sinks.stop()
     assert.deepEqual(taker.lines, world.log.lines)
     assert.equal(sinks.status()[0]?.state, 'stopped')
+  })
+
+  it('hands over the end of a log that was sealed before, but of no other', async (t) => {
+    const world = await SinkWorld.make(t)
+    let open = true
+    const durable = () => (open ? world.log.durable() : null)
+    const limits = { ...quick, pollMs: 60_000 }
+    for (const sealed of [false, true]) {
+      const taker = new Taker()
+      open = true
+      const sinks = world.open(nowhere, { connect: () => taker, limits, durable })
+      await until(() => isThrough(sinks) && taker.records.length > 0)
+      const had = taker.lines.length
+      open = false
+      world.log.rotate('abandoned')
+      world.log.fill(3)
+      if (sealed) world.log.append({ kind: 'log.sealed', records: 4, lost: 0 })
+      await sinks.stop()
+      assert.equal(taker.lines.length - had, sealed ? 5 : 0)
+      assert.deepEqual(taker.lines, sealed ? world.log.lines.slice(-taker.lines.length) : world.log.lines.slice(0, had))
+    }
   })
 
   it('gives up a receiver that hangs, and fails whoever still waits', async (t) => {

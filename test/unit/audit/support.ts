@@ -238,10 +238,10 @@ export interface Writer {
   kill(): Promise<void>
 }
 
-export function startWriter(t: TestContext, dir: string): Writer {
+export function startWriter(t: TestContext, dir: string, stderr: 'inherit' | 'ignore' = 'inherit'): Writer {
   const script = join(import.meta.dirname, 'writer.ts')
   const acknowledged: string[] = []
-  const child = fork(script, [dir], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [] })
+  const child = fork(script, [dir], { stdio: ['ignore', 'ignore', stderr, 'ipc'], execArgv: [] })
   const gone = once(child, 'exit')
   child.on('message', (batch) => {
     if (Array.isArray(batch)) acknowledged.push(...batch.map(String))

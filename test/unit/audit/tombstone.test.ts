@@ -298,9 +298,16 @@ describe('any part of a log', { timeout: 300_000 }, () => {
     )
   })
 
-  it('that was deleted may be followed by more starts', async (t) => {
+  it('that was deleted may be followed by more starts, and by another key', async (t) => {
     const dir = await divided(t, ['deleted', 'packed', 'deleted'])
     await oneStart(dir, testClockAt(count + 2), ['later'])
     assert.equal(briefly(await verified(dir)), 'whole')
+    const lost = await copyOf(t, dir)
+    const vouched = openSigned(dir, testClockAt(count + 3), { key: otherKey, previousKey: key })
+    await vouched.append(decision('with the next key'))
+    await vouched.seal()
+    for (const keys of [null, [key], [otherKey]]) assert.equal(briefly(await verified(dir, keys)), 'whole')
+    await openSigned(lost, testClockAt(count + 3), { key: otherKey }).seal()
+    assert.equal(briefly(await verified(lost, [key, otherKey])), 'whole')
   })
 })

@@ -273,7 +273,7 @@ describe('what is read', () => {
         directory: join(scratch, 'audit'),
         mode: 'required',
         rotate: { bytes: 256 * 1024 ** 2, ms: 86_400_000 },
-        disk: { warn: 0.7, refuse: 0.95, reserveBytes: 4 * 1024 ** 2 },
+        disk: { warn: 0.7, refuse: 0.95, reserveBytes: 32 * 1024 ** 2 },
         checkpoints: { key: null, previousKey: null, copyTo: null, every: 1_000, idle: 60_000 },
         retention: { keepMs: null, maxBytes: null, compress: true, hold: false, everyMs: 60_000 },
         review: { index: join(scratch, 'audit/index'), memoryBytes: 512 * 1024 ** 2, threads: 2 },
