@@ -164,9 +164,11 @@ export class Link {
   #ended(child: ChildProcess, how: string): void {
     if (this.#child !== child) return
     this.#child = null
-    this.#settleAll(gone)
-    if (this.#status.state !== 'failed') this.#said(`the process that reads the index ended: ${how}`)
-    this.#status = { ...this.#status, state: 'failed', failure: this.#status.failure ?? gone }
+    // One that said why it cannot work was ended for that.
+    const why = this.#status.state === 'failed' ? (this.#status.failure ?? gone) : gone
+    if (why === gone) this.#said(`the process that reads the index ended: ${how}`)
+    this.#status = { ...this.#status, state: 'failed', failure: why }
+    this.#settleAll(why)
     this.#timer = setTimeout(() => this.#start(), this.#pause)
     this.#timer.unref()
     this.#pause = Math.min(reviewLimits.restartMostMs, this.#pause * 2)

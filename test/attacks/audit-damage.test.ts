@@ -15,6 +15,7 @@ import {
   newHistory,
   newSigningKey,
   verifyArchive,
+  withCompressed,
   withFile,
   withFiles,
   writing,
@@ -348,6 +349,46 @@ describe('a whole file', () => {
     } finally {
       await other.remove()
     }
+  })
+})
+
+describe('a compressed segment', { timeout }, () => {
+  let packed: Archive
+  let name: string
+  before(async () => {
+    name = `${segments[1]}.zst`
+    packed = await withCompressed(log, segments[1] ?? '')
+  })
+  const assertDamaged = async (bytes: Buffer, what: string): Promise<void> => {
+    const damage = await damageOf(withFile(packed, name, bytes))
+    assert.deepEqual([damage?.kind, damage?.file, damage?.line], ['damaged', name, 1], `${what}: ${damage?.sentence}`)
+  }
+
+  it('is as good as the plain one', async () => {
+    assert.equal(await damageOf(packed), null)
+  })
+  it('of which a bit is turned is damaged', async () => {
+    const bytes = bytesIn(packed, name)
+    for (const at of placesIn('packed', bytes.length)) {
+      for (const bit of whole ? [0, 1, 2, 3, 4, 5, 6, 7] : [Math.floor(random() * 8)]) {
+        const turned = Buffer.from(bytes)
+        turned.writeUInt8((bytes[at] ?? 0) ^ (1 << bit), at)
+        await assertDamaged(turned, `byte ${at}, bit ${bit}`)
+      }
+    }
+  })
+  it('that is cut off, or longer, is damaged', async () => {
+    const bytes = bytesIn(packed, name)
+    for (const length of placesIn('packed', bytes.length)) await assertDamaged(bytes.subarray(0, length), `${length}`)
+    for (const more of [Buffer.from([0]), bytes])
+      await assertDamaged(Buffer.concat([bytes, more]), `${more.length} more`)
+  })
+  it('with another one in it is out of order, and one that is gone is missed', async () => {
+    const other = bytesIn(await withCompressed(log, segments[2] ?? ''), `${segments[2]}.zst`)
+    const { kind, file } = (await damageOf(withFile(packed, name, other))) ?? {}
+    assert.ok(['inserted', 'reordered'].includes(kind ?? ''), kind)
+    assert.equal(file, name)
+    assert.equal((await damageOf(withFile(packed, name, null)))?.kind, 'gap')
   })
 })
 

@@ -9,4 +9,6 @@ it('what a gateway answered is on record after 200 kills', { skip, timeout }, (t
 it('what a gateway answered is on record after 100 kills, with small segments', { skip, timeout }, (t) =>
   assertGatewaySurvives(t, 100, { rotate: { size: '24KiB' } }),
 )
-it('what a log acknowledged is in it after 200 kills', { skip, timeout }, (t) => assertLogSurvives(t, 200, 2_000))
+it('what a log acknowledged is in it after 200 kills', { skip, timeout }, (t) =>
+  assertLogSurvives(t, 200, { longest: 2_000, rotateBytes: 4_000_000, maxBytes: 100_000_000 }),
+)

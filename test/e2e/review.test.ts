@@ -17,174 +17,182 @@ const program = await findChromium()
 const shots = process.env['BAILIWICK_SCREENSHOTS'] === '1' ? join(import.meta.dirname, '../../docs/images') : null
 const size = { width: 1200, height: 900 }
 
-describe('the record in Chromium', { skip: program === null && noChromium }, () => {
-  let world: ReviewWorld
-  let browser: Browser
-  let context: BrowserContext
-  let page: Page
-  let complaints: string[]
-  const sessions = new Map<string, Awaited<ReturnType<BrowserContext['cookies']>>>()
-  const review = (): string => `${world.url}/bailiwick/review/`
+const here = { skip: program === null && noChromium }
 
-  before(async () => {
-    world = await startReviewWorld((issuer) => storyOf(Date.now(), issuer))
-    browser = await startChromium(program ?? '')
-  })
-  after(async () => {
-    await browser.close()
-    await world.stop()
-  })
-  beforeEach(() => open({}))
-  afterEach(() => context.close())
+let world: ReviewWorld
+let browser: Browser
+let context: BrowserContext
+let page: Page
+let complaints: string[]
+const sessions = new Map<string, Awaited<ReturnType<BrowserContext['cookies']>>>()
+const review = (): string => `${world.url}/bailiwick/review/`
 
-  async function open(options: Parameters<Browser['newContext']>[0]): Promise<void> {
-    complaints = []
-    context = await browser.newContext({ viewport: size, ...options })
-    page = await context.newPage()
-    page.on('console', (message) => {
-      if (!message.location().url.startsWith(world.idp.issuer)) complaints.push(message.text())
-    })
-    page.on('pageerror', (error) => void complaints.push(error.message))
-  }
-  async function reopen(options: Parameters<Browser['newContext']>[0]): Promise<void> {
-    await context.close()
-    await open(options)
-  }
-  /** Logs in at the provider once, and goes on with that session. */
-  async function logIn(to = review(), person = 'Dana Diaz'): Promise<void> {
-    const known = sessions.get(person)
-    if (known !== undefined) {
-      await context.addCookies(known)
-      await page.goto(to)
-      return
-    }
+before(async () => {
+  if (program === null) return
+  world = await startReviewWorld((issuer) => storyOf(Date.now(), issuer))
+  browser = await startChromium(program)
+})
+after(async () => {
+  if (program === null) return
+  await browser.close()
+  await world.stop()
+})
+beforeEach(async () => {
+  if (program !== null) await open({})
+})
+afterEach(async () => {
+  if (program !== null) await context.close()
+})
+
+async function open(options: Parameters<Browser['newContext']>[0]): Promise<void> {
+  complaints = []
+  context = await browser.newContext({ viewport: size, ...options })
+  page = await context.newPage()
+  page.on('console', (message) => {
+    if (!message.location().url.startsWith(world.idp.issuer)) complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => void complaints.push(error.message))
+}
+async function reopen(options: Parameters<Browser['newContext']>[0]): Promise<void> {
+  await context.close()
+  await open(options)
+}
+/** Logs in at the provider once, and goes on with that session. */
+async function logIn(to = review(), person = 'Dana Diaz'): Promise<void> {
+  const known = sessions.get(person)
+  if (known !== undefined) {
+    await context.addCookies(known)
     await page.goto(to)
-    await page.getByRole('button', { name: person }).click()
-    await page.waitForURL((url) => url.origin === world.url && url.pathname !== '/bailiwick/callback')
-    sessions.set(person, await context.cookies(world.url))
+    return
   }
-  const rows = () => page.locator('table.records tbody tr')
-  const focused = (what: string): Promise<unknown> => page.evaluate(`document.activeElement.${what}`)
+  await page.goto(to)
+  await page.getByRole('button', { name: person }).click()
+  await page.waitForURL((url) => url.origin === world.url && url.pathname !== '/bailiwick/callback')
+  sessions.set(person, await context.cookies(world.url))
+}
+const rows = () => page.locator('table.records tbody tr')
+const focused = (what: string): Promise<unknown> => page.evaluate(`document.activeElement.${what}`)
 
-  for (const javaScriptEnabled of [true, false]) {
-    describe(javaScriptEnabled ? 'with JavaScript' : 'without JavaScript', () => {
-      beforeEach(() => reopen({ javaScriptEnabled }))
+for (const javaScriptEnabled of [true, false]) {
+  describe(`the record in Chromium ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, here, () => {
+    beforeEach(() => reopen({ javaScriptEnabled }))
 
-      it('somebody is sent to the login, comes back, and sees who looked at what', async () => {
-        sessions.clear()
-        await logIn(`${review()}?person=bob&range=7d`)
-        assert.equal(page.url(), `${review()}?person=bob&range=7d`)
-        await page.getByRole('heading', { level: 1, name: 'Who looked at what' }).waitFor()
-        assert.match(await page.getByRole('main').innerText(), /\d+ records, \d+ refused, by 1 person, last 7 days/)
-        assert.ok((await rows().count()) > 20)
-        for (const cell of await page.locator('table.records tbody td:nth-of-type(1)').allInnerTexts()) {
-          assert.equal(cell.trim(), 'bob@example.com')
-        }
-        assert.deepEqual(complaints, [])
-      })
-      it('the form narrows, a chip widens, the quick choices choose a time', async () => {
-        await logIn()
-        await page.getByLabel('Namespace').fill('booksapp')
-        await page.getByLabel('Decision').selectOption('deny')
-        await page.getByRole('button', { name: 'Search' }).click()
-        await page.waitForURL(/namespace=booksapp/)
-        const marks = await page.locator('table.records .mark').allInnerTexts()
-        assert.ok(marks.length > 0 && marks.every((mark) => mark === 'refused'), marks.join())
-        await page.getByRole('link', { name: 'Take the filter decision away' }).click()
-        await page.waitForURL((url) => !url.search.includes('decision'))
-        assert.ok((await page.locator('.mark.allow').count()) > 0)
-        await page.getByRole('link', { name: 'Last hour' }).click()
-        await page.waitForURL(/range=1h/)
-        assert.match(await page.locator('.summary').innerText(), /last hour/)
-      })
-      it('a bar of the timeline narrows the time to itself', async () => {
-        await logIn()
-        const bar = page.locator('svg[data-brush] a', { has: page.locator('rect.deny') }).first()
-        const label = (await bar.getAttribute('aria-label')) ?? ''
-        const [, allowed, refused] = /: (\d+) allowed, (\d+) refused/.exec(label) ?? []
-        await bar.click()
-        await page.waitForURL(/from=.*to=/)
-        const expected = new RegExp(`^${Number(allowed) + Number(refused)} records?, ${refused} refused`)
-        assert.match(await page.locator('.summary').innerText(), expected)
-      })
-      it('the list goes on to older records, and back', async () => {
-        await logIn()
-        const first = await rows().allInnerTexts()
-        assert.equal(first.length, 50)
-        await page.getByRole('link', { name: 'Older' }).click()
-        await page.waitForURL(/after=/)
-        const second = await rows().allInnerTexts()
-        assert.notDeepEqual(second, first)
-        await page.getByRole('link', { name: 'Newer' }).click()
-        await page.waitForURL((url) => !url.search.includes('after='))
-        assert.equal(await rows().count(), 50)
-      })
-      it('a record shows what was asked and sent, what was added, and its proof, which can be taken along', async () => {
-        await logIn(`${review()}?person=alice&decision=allow`)
-        await rows().getByRole('link').first().click()
-        await page.getByRole('heading', { level: 1, name: 'One question' }).waitFor()
-        assert.match((await page.locator('ins').allInnerTexts()).join(), /namespace="emojivoto"/)
-        const proof = page.getByRole('region', { name: 'Proof' })
-        assert.match(
-          await proof.innerText(),
-          /proven The record leads to a root that was signed\.\s+Checkpoint\s+number \d+/,
-        )
-        const [file] = await Promise.all([page.waitForEvent('download'), proof.getByRole('link').click()])
-        const text = await readFile(await file.path(), 'utf8')
-        const checked = checkProof(text, readCheckKeys(world.publicPem))
-        assert.ok(checked.ok, checked.ok ? '' : checked.error)
-        assert.equal(checked.value.record['request'], new URL(page.url()).searchParams.get('request'))
-      })
-      it('a search is saved, looked through and signed, which is on record', async () => {
-        await logIn(`${review()}?decision=deny&range=24h`)
-        const title = `Refusals, ${javaScriptEnabled ? 'on' : 'off'}`
-        await page.getByLabel('Title').fill(title)
-        await page.getByRole('button', { name: 'Save as a review' }).click()
-        await page.getByRole('heading', { level: 1, name: 'Saved reviews' }).waitFor()
-        await page.getByRole('link', { name: title }).click()
-        await page.getByRole('heading', { level: 1, name: `Review: ${title}` }).waitFor()
-        const [, count] = /(\d+) records?, /.exec(await page.getByRole('main').innerText()) ?? []
-        await page.getByLabel('Something that I followed up').check()
-        await page.getByLabel('Note').fill('Asked Alice: a dashboard of another team.')
-        await page.getByRole('button', { name: 'Sign' }).click()
-        await page.getByText('Asked Alice: a dashboard of another team.').waitFor()
-        const signed = (await world.records('review.signed')).at(-1)
-        assert.deepEqual(Object(signed?.['found']).records, Number(count))
-        assert.equal(signed?.['verdict'], 'followed up')
-        await page.getByRole('link', { name: 'Reviews' }).click()
-        await page.waitForURL(/saved$/)
-        assert.match(await page.getByRole('row', { name: title }).innerText(), /signed\s.*dana@example\.com/s)
-      })
-      for (const format of ['NDJSON', 'CSV', 'Parquet']) {
-        it(`what a filter shows is taken home as ${format}, and its sum is on record`, async () => {
-          await logIn(`${review()}?person=bob`)
-          await page.getByRole('button', { name: format }).click()
-          const link = page.getByRole('link', { name: 'Download the file' })
-          await link.waitFor()
-          const [file] = await Promise.all([page.waitForEvent('download'), link.click()])
-          const bytes = await readFile(await file.path())
-          const exported = (await world.records('audit.exported')).at(-1)
-          assert.equal(exported?.['sha256'], createHash('sha256').update(bytes).digest('hex'))
-          assert.equal(exported?.['bytes'], bytes.length)
-          assert.equal(exported?.['ended'], 'complete')
-          assert.match(
-            file.suggestedFilename(),
-            new RegExp(`^bailiwick-audit-[0-9-]+-[0-9a-f]+\\.${format.toLowerCase()}$`),
-          )
-        })
+    it('somebody is sent to the login, comes back, and sees who looked at what', async () => {
+      sessions.clear()
+      await logIn(`${review()}?person=bob&range=7d`)
+      assert.equal(page.url(), `${review()}?person=bob&range=7d`)
+      await page.getByRole('heading', { level: 1, name: 'Who looked at what' }).waitFor()
+      assert.match(await page.getByRole('main').innerText(), /\d+ records, \d+ refused, by 1 person, last 7 days/)
+      assert.ok((await rows().count()) > 20)
+      for (const cell of await page.locator('table.records tbody td:nth-of-type(1)').allInnerTexts()) {
+        assert.equal(cell.trim(), 'bob@example.com')
       }
-      it('a question in SQL is answered, and one that would change something is not', async () => {
-        await logIn(`${world.url}/bailiwick/review/sql?example=0`)
-        await page.getByRole('button', { name: 'Ask' }).click()
-        const answer = page.getByRole('table', { name: 'Answer' })
-        assert.match(await answer.innerText(), /name\s+reason\s+times\s+alice@example\.com\s+no_rights\s+\d+/)
-        await page.getByLabel('One SELECT').fill("COPY records TO 'x'")
-        await page.getByRole('button', { name: 'Ask' }).click()
-        await page.getByRole('alert').waitFor()
-      })
+      assert.deepEqual(complaints, [])
     })
-  }
+    it('the form narrows, a chip widens, the quick choices choose a time', async () => {
+      await logIn()
+      await page.getByLabel('Namespace').fill('booksapp')
+      await page.getByLabel('Decision').selectOption('deny')
+      await page.getByRole('button', { name: 'Search' }).click()
+      await page.waitForURL(/namespace=booksapp/)
+      const marks = await page.locator('table.records .mark').allInnerTexts()
+      assert.ok(marks.length > 0 && marks.every((mark) => mark === 'refused'), marks.join())
+      await page.getByRole('link', { name: 'Take the filter decision away' }).click()
+      await page.waitForURL((url) => !url.search.includes('decision'))
+      assert.ok((await page.locator('.mark.allow').count()) > 0)
+      await page.getByRole('link', { name: 'Last hour' }).click()
+      await page.waitForURL(/range=1h/)
+      assert.match(await page.locator('.summary').innerText(), /last hour/)
+    })
+    it('a bar of the timeline narrows the time to itself', async () => {
+      await logIn()
+      const bar = page.locator('svg[data-brush] a', { has: page.locator('rect.deny') }).first()
+      const label = (await bar.getAttribute('aria-label')) ?? ''
+      const [, allowed, refused] = /: (\d+) allowed, (\d+) refused/.exec(label) ?? []
+      await bar.click()
+      await page.waitForURL(/from=.*to=/)
+      const expected = new RegExp(`^${Number(allowed) + Number(refused)} records?, ${refused} refused`)
+      assert.match(await page.locator('.summary').innerText(), expected)
+    })
+    it('the list goes on to older records, and back', async () => {
+      await logIn()
+      const first = await rows().allInnerTexts()
+      assert.equal(first.length, 50)
+      await page.getByRole('link', { name: 'Older' }).click()
+      await page.waitForURL(/after=/)
+      const second = await rows().allInnerTexts()
+      assert.notDeepEqual(second, first)
+      await page.getByRole('link', { name: 'Newer' }).click()
+      await page.waitForURL((url) => !url.search.includes('after='))
+      assert.equal(await rows().count(), 50)
+    })
+    it('a record shows what was asked and sent, what was added, and its proof, which can be taken along', async () => {
+      await logIn(`${review()}?person=alice&decision=allow`)
+      await rows().getByRole('link').first().click()
+      await page.getByRole('heading', { level: 1, name: 'One question' }).waitFor()
+      assert.match((await page.locator('ins').allInnerTexts()).join(), /namespace="emojivoto"/)
+      const proof = page.getByRole('region', { name: 'Proof' })
+      assert.match(
+        await proof.innerText(),
+        /proven The record leads to a root that was signed\.\s+Checkpoint\s+number \d+/,
+      )
+      const [file] = await Promise.all([page.waitForEvent('download'), proof.getByRole('link').click()])
+      const text = await readFile(await file.path(), 'utf8')
+      const checked = checkProof(text, readCheckKeys(world.publicPem))
+      assert.ok(checked.ok, checked.ok ? '' : checked.error)
+      assert.equal(checked.value.record['request'], new URL(page.url()).searchParams.get('request'))
+    })
+    it('a search is saved, looked through and signed, which is on record', async () => {
+      await logIn(`${review()}?decision=deny&range=24h`)
+      const title = `Refusals, ${javaScriptEnabled ? 'on' : 'off'}`
+      await page.getByLabel('Title').fill(title)
+      await page.getByRole('button', { name: 'Save as a review' }).click()
+      await page.getByRole('heading', { level: 1, name: 'Saved reviews' }).waitFor()
+      await page.getByRole('link', { name: title }).click()
+      await page.getByRole('heading', { level: 1, name: `Review: ${title}` }).waitFor()
+      const [, count] = /(\d+) records?, /.exec(await page.getByRole('main').innerText()) ?? []
+      await page.getByLabel('Something that I followed up').check()
+      await page.getByLabel('Note').fill('Asked Alice: a dashboard of another team.')
+      await page.getByRole('button', { name: 'Sign' }).click()
+      await page.getByText('Asked Alice: a dashboard of another team.').waitFor()
+      const signed = (await world.records('review.signed')).at(-1)
+      assert.deepEqual(Object(signed?.['found']).records, Number(count))
+      assert.equal(signed?.['verdict'], 'followed up')
+      await page.getByRole('link', { name: 'Reviews' }).click()
+      await page.waitForURL(/saved$/)
+      assert.match(await page.getByRole('row', { name: title }).innerText(), /signed\s.*dana@example\.com/s)
+    })
+    for (const format of ['NDJSON', 'CSV', 'Parquet']) {
+      it(`what a filter shows is taken home as ${format}, and its sum is on record`, async () => {
+        await logIn(`${review()}?person=bob`)
+        await page.getByRole('button', { name: format }).click()
+        const link = page.getByRole('link', { name: 'Download the file' })
+        await link.waitFor()
+        const [file] = await Promise.all([page.waitForEvent('download'), link.click()])
+        const bytes = await readFile(await file.path())
+        const exported = (await world.records('audit.exported')).at(-1)
+        assert.equal(exported?.['sha256'], createHash('sha256').update(bytes).digest('hex'))
+        assert.equal(exported?.['bytes'], bytes.length)
+        assert.equal(exported?.['ended'], 'complete')
+        assert.match(
+          file.suggestedFilename(),
+          new RegExp(`^bailiwick-audit-[0-9-]+-[0-9a-f]+\\.${format.toLowerCase()}$`),
+        )
+      })
+    }
+    it('a question in SQL is answered, and one that would change something is not', async () => {
+      await logIn(`${world.url}/bailiwick/review/sql?example=0`)
+      await page.getByRole('button', { name: 'Ask' }).click()
+      const answer = page.getByRole('table', { name: 'Answer' })
+      assert.match(await answer.innerText(), /name\s+reason\s+times\s+alice@example\.com\s+no_rights\s+\d+/)
+      await page.getByLabel('One SELECT').fill("COPY records TO 'x'")
+      await page.getByRole('button', { name: 'Ask' }).click()
+      await page.getByRole('alert').waitFor()
+    })
+  })
+}
 
+describe('the record in Chromium', here, () => {
   it('each example in SQL is one that works', async () => {
     await logIn()
     for (const example of ['Who was refused most', 'Questions outside office hours', 'Who looked at this record']) {

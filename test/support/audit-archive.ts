@@ -3,6 +3,7 @@ import { appendFile, cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { compressSegment } from '../../src/audit/compress.ts'
 import { nodeFiles } from '../../src/audit/files.ts'
 import type { Files } from '../../src/audit/files.ts'
 import { generateKeyPair, readSigningKey } from '../../src/audit/keys.ts'
@@ -48,6 +49,19 @@ export const bytesIn = ({ files }: Archive, name: string): Buffer => {
 /** Lines with their newlines; a torn one is the last. */
 export const linesOf = (bytes: Buffer): readonly string[] => bytes.toString('latin1').split(/(?<=\n)/)
 export const joined = (lines: readonly string[]): Buffer => Buffer.from(lines.join(''), 'latin1')
+
+/** The archive with this segment compressed. */
+export async function withCompressed(archive: Archive, name: string): Promise<Archive> {
+  const scratch = await mkdtemp(join(tmpdir(), 'bailiwick-packed-'))
+  try {
+    await writeFile(join(scratch, name), bytesIn(archive, name))
+    const done = await compressSegment(nodeFiles, scratch, name)
+    if (!done.ok) throw new Error(done.error.reason)
+    return withFiles(archive, { [name]: null, [`${name}.zst`]: await readFile(join(scratch, `${name}.zst`)) })
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+}
 
 /** What `verify` says of it. */
 export async function verifyArchive(

@@ -65,7 +65,7 @@ export async function crashGateway(rounds: number, seed: number, audit: object =
         await gateway.kill()
         continue
       }
-      await oneRound(gateway, `r${round}`, world.random() * 500, () => gateway.kill())
+      await oneRound(gateway, `r${round}`, world.random() * 400, () => gateway.kill())
     }
     const last = startGateway(world.config)
     await oneRound(last, 'last', 300, () => last.stop())
@@ -214,7 +214,10 @@ function openClient(random: () => number, tokens: readonly string[]) {
     const ask = async (lane: number): Promise<void> => {
       for (let n = 0; !over.signal.aborted && (await send(url, agent, `${name}-${lane}-${n}`)); n += 1) continue
     }
+    const before = ledger.length
     const busy = Promise.all(Array.from({ length: lanes }, (_, lane) => ask(lane)))
+    // A gateway that just started takes a while to answer for the first time, and longer on a busy machine.
+    for (let wait = 0; wait < 4_000 && ledger.length === before; wait += 1) await sleep(5)
     await until()
     over.abort()
     await end()

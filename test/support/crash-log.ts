@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { generateKeyPair, readSigningKey } from '../../src/audit/keys.ts'
+import type { SegmentDeletedEntry } from '../../src/audit/record.ts'
 import { verifyLog } from '../../src/audit/verify.ts'
 import type { VerifyReport } from '../../src/audit/verify-report.ts'
 import { keptRecords, randomNumbers, unexplained } from './crash.ts'
@@ -19,6 +20,9 @@ export interface LogCrashes {
   readonly most: number
   readonly records: number
   readonly tornTails: number
+  /** Segments that are compressed, and those of which only a tombstone is left. */
+  readonly compressed: number
+  readonly deleted: number
   /** Those that are not in the log, or not under the number of their receipt. */
   readonly lost: readonly string[]
   readonly report: VerifyReport
@@ -36,12 +40,21 @@ export interface LogCrashOptions {
   readonly longest: number
   /** After how many bytes a new segment is begun. */
   readonly rotateBytes: number
+  /** How much is kept: the oldest segments are deleted. */
+  readonly maxBytes: number
 }
 
 const script = fileURLToPath(new URL('crash-writer.ts', import.meta.url))
 
 /** Kills a writer at random moments, starts it again in the same directory, and looks for what it had acknowledged. */
-export async function crashLog({ rounds, seed, lanes, longest, rotateBytes }: LogCrashOptions): Promise<LogCrashes> {
+export async function crashLog({
+  rounds,
+  seed,
+  lanes,
+  longest,
+  rotateBytes,
+  maxBytes,
+}: LogCrashOptions): Promise<LogCrashes> {
   const scratch = await mkdtemp(join(tmpdir(), 'bailiwick-crash-'))
   try {
     const dir = join(scratch, 'audit')
@@ -50,30 +63,35 @@ export async function crashLog({ rounds, seed, lanes, longest, rotateBytes }: Lo
     await writeFile(join(scratch, 'key'), pair.privatePem, { mode: 0o600 })
     const random = randomNumbers(seed)
     const seen = new Set<string>()
+    const deleted: Pick<SegmentDeletedEntry, 'first' | 'last'>[] = []
     const all = { acknowledged: 0, most: 0, lost: [] as string[], failures: [] as string[] }
     for (let round = 0; round < rounds; round += 1) {
       const { acknowledged, failure } = await killedWriter(
-        [...places, String(lanes), String(rotateBytes)],
+        [...places, String(lanes), String(rotateBytes), String(maxBytes)],
         random() * longest,
       )
       if (failure !== '') all.failures.push(`round ${round}: ${failure}`)
       all.acknowledged += acknowledged.size
       all.most = Math.max(all.most, acknowledged.size)
-      for await (const { kind, request, seq } of keptRecords(
-        dir,
-        (segment) => !seen.has(segment) && seen.add(segment).size > 0,
-      )) {
+      const isNew = (segment: string): boolean => !seen.has(segment) && seen.add(segment).size > 0
+      for await (const { kind, request, seq, line } of keptRecords(dir, isNew)) {
         if (kind === 'decision' && acknowledged.get(request) === seq) acknowledged.delete(request)
+        if (kind === 'segment.deleted') deleted.push(JSON.parse(line))
       }
-      all.lost.push(...acknowledged.keys())
+      const isDeleted = (seq: number): boolean => deleted.some(({ first, last }) => first.seq <= seq && seq <= last.seq)
+      all.lost.push(...[...acknowledged].flatMap(([request, seq]) => (isDeleted(seq) ? [] : [request])))
     }
     const keys = [readSigningKey(pair.privatePem)]
     const report = await verifyLog({ dir, keys, copy: join(scratch, 'copy'), partial: false })
     if (!report.ok) throw new Error(report.error)
     const tornTails = report.value.remarks.filter(({ sentence }) => sentence.includes('a torn tail')).length
+    const names = await readdir(dir)
+    const ending = (end: string): number => names.filter((name) => name.endsWith(end)).length
     return {
       rounds,
       ...all,
+      compressed: ending('.ndjson.zst'),
+      deleted: ending('.tombstone'),
       records: report.value.records,
       tornTails,
       report: report.value,

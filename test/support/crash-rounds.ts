@@ -8,6 +8,7 @@ import { verifyLog } from '../../src/audit/verify.ts'
 import { checkLedger, seedOf, unexplained } from './crash.ts'
 import { crashGateway } from './crash-gateway.ts'
 import { crashLog } from './crash-log.ts'
+import type { LogCrashOptions } from './crash-log.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const given = process.env['SEED']
@@ -47,12 +48,16 @@ export async function assertGatewaySurvives(t: TestContext, rounds: number, audi
 }
 
 /** The same with nothing but the log, at full rate. */
-export async function assertLogSurvives(t: TestContext, rounds: number, longest: number): Promise<void> {
+export async function assertLogSurvives(
+  t: TestContext,
+  rounds: number,
+  sizes: Pick<LogCrashOptions, 'longest' | 'rotateBytes' | 'maxBytes'>,
+): Promise<void> {
   const seed = seedOf(given)
-  const { report, ...found } = await crashLog({ rounds, seed, lanes: 256, longest, rotateBytes: 1_000_000 })
+  const { report, ...found } = await crashLog({ rounds, seed, lanes: 256, ...sizes })
   t.diagnostic(
     `SEED=${seed}: ${rounds} kills, ${found.acknowledged} acknowledged records (up to ${found.most} in a round), ` +
-      `${found.records} records, ${report.segments} segments, ${found.tornTails} torn tails, ${report.checkpoints} checkpoints`,
+      `${found.records} records, ${report.segments} segments (${found.compressed} compressed, ${found.deleted} deleted), ${found.tornTails} torn tails, ${report.checkpoints} checkpoints`,
   )
   const { lost, failures, unexplained } = found
   assert.deepEqual({ lost, failures, unexplained }, { lost: [], failures: [], unexplained: [] })

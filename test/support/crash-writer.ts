@@ -1,11 +1,16 @@
-/** Run by `crash-log.ts`: keeps records from many lanes without pause, and says on stdout which of them are kept. */
+/**
+ * Run by `crash-log.ts`: keeps records from many lanes without pause, and says on stdout which of them are kept. Segments are
+ * compressed, and the oldest of them deleted, meanwhile.
+ */
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { readCheckpointOptions } from '../../src/audit/checkpointer.ts'
+import { readCheckpointOptions } from '../../src/audit/checkpoint-options.ts'
+import { nodeFiles } from '../../src/audit/files.ts'
 import { openAuditLog } from '../../src/audit/log.ts'
+import { openRetention } from '../../src/audit/retention.ts'
 import { decision, outcome } from '../unit/audit/support.ts'
 
-const [, , dir = '', keyFile = '', copyTo = '', lanes = '', rotateBytes = ''] = process.argv
+const [, , dir = '', keyFile = '', copyTo = '', lanes = '', rotateBytes = '', maxBytes = ''] = process.argv
 const checkpoints = readCheckpointOptions({
   key: readFileSync(keyFile, 'utf8'),
   previousKey: null,
@@ -15,6 +20,13 @@ const checkpoints = readCheckpointOptions({
 })
 const rotate = { bytes: Number(rotateBytes), ms: 86_400_000 }
 const log = openAuditLog({ dir, clock: () => new Date(), newId: randomUUID, checkpoints, rotate })
+openRetention({
+  ...{ dir, files: nodeFiles, clock: () => new Date(), key: checkpoints.key, told: () => {} },
+  options: { keepMs: null, maxBytes: Number(maxBytes), compress: true, hold: false, everyMs: 10 },
+  live: () => log.status().file,
+  covered: () => log.covered(),
+  record: (entry) => log.appendRefusal(entry),
+}).start()
 const boot = randomUUID().slice(0, 8)
 
 let said: string[] = []

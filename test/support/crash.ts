@@ -96,6 +96,7 @@ const ofKills = [
   /^line \d+ is no checkpoint: the second place was damaged, or its disk full$/,
   /^checkpoints \d+ to \d+ were not copied$/,
   /^it holds no whole record: the gateway died, or its disk was full, as it was made$/,
+  /^the segment is still there: its deletion began, and was not finished$/,
   /^between checkpoints .* the gateway made none: it was stopped, could not write, or its clock was changed$/,
 ]
 

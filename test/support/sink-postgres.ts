@@ -89,13 +89,18 @@ export class TestPostgres {
     const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: '', fsync: 'off', ssl: 'on' }
     const words = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     const args = ['-D', join(this.#dir, 'data'), '-p', String(this.port), ...words]
-    this.#server = spawn(join(this.#programs, 'postgres'), args, { ...asUser, cwd: this.#dir, stdio: 'ignore' })
+    const server = spawn(join(this.#programs, 'postgres'), args, { ...asUser, cwd: this.#dir, stdio: 'ignore' })
+    this.#server = server
+    // A test that dies must not leave it behind.
+    const kill = (): void => void server.kill('SIGQUIT')
+    process.once('exit', kill)
+    server.once('exit', () => process.off('exit', kill))
     for (;;) {
       try {
         await this.query('select 1')
         return
       } catch {
-        if (this.#server.exitCode !== null) throw new Error(`postgres ended with ${this.#server.exitCode}`)
+        if (server.exitCode !== null) throw new Error(`postgres ended with ${server.exitCode}`)
         await delay(50)
       }
     }

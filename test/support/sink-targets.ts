@@ -71,11 +71,17 @@ class OtlpTarget implements Target {
 
   async up(): Promise<void> {
     if (this.#program === null) return await this.stub.up()
-    this.#collector = spawn(this.#program, ['--config', `file:${join(this.#dir, 'config.yaml')}`], { stdio: 'ignore' })
+    const words = ['--config', `file:${join(this.#dir, 'config.yaml')}`]
+    const collector = spawn(this.#program, words, { stdio: 'ignore' })
+    this.#collector = collector
+    // A test that dies must not leave it behind.
+    const kill = (): void => void collector.kill('SIGKILL')
+    process.once('exit', kill)
+    collector.once('exit', () => process.off('exit', kill))
     for (;;) {
       const answer = await fetch(`http://127.0.0.1:${this.#port}/v1/logs`).catch(() => null)
       if (answer !== null) return
-      if (this.#collector.exitCode !== null) throw new Error(`the collector ended with ${this.#collector.exitCode}`)
+      if (collector.exitCode !== null) throw new Error(`the collector ended with ${collector.exitCode}`)
       await delay(50)
     }
   }

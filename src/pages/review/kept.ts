@@ -10,29 +10,31 @@ type Reader = Pick<Auditor, 'review' | 'within' | 'signal'>
 /** Records that were read whole: they never change, so each is asked for once. */
 const kept = new WeakMap<Review, Map<string, Fields>>()
 
+/** How many are asked for at a time. */
+const atOnce = 3
+
 /** The records behind the rows of a list, which was found for the same auditor. */
 export async function readWhole(
   reader: Reader,
   rows: readonly ReviewRow[],
 ): Promise<Result<readonly Fields[], ReviewFailure>> {
-  const found: Fields[] = []
-  for (const row of rows) {
-    const one = await read(reader, row)
-    if (!one.ok) return fail(one.error)
-    if (one.value !== null) found.push(one.value)
-  }
-  return ok(found)
+  const { found, failure } = await readMany(reader, rows)
+  return failure === null ? ok(found) : fail(failure)
 }
 
 /** The same, up to the first that cannot be read in time. */
-export async function readWhile(reader: Reader, rows: readonly ReviewRow[]): Promise<readonly Fields[]> {
+export const readWhile = async (reader: Reader, rows: readonly ReviewRow[]): Promise<readonly Fields[]> =>
+  (await readMany(reader, rows)).found
+
+async function readMany(reader: Reader, rows: readonly ReviewRow[]) {
   const found: Fields[] = []
-  for (const row of rows) {
-    const one = await read(reader, row)
-    if (!one.ok || one.value === null) break
-    found.push(one.value)
+  for (let at = 0; at < rows.length; at += atOnce) {
+    for (const one of await Promise.all(rows.slice(at, at + atOnce).map((row) => read(reader, row)))) {
+      if (!one.ok) return { found, failure: one.error }
+      if (one.value !== null) found.push(one.value)
+    }
   }
-  return found
+  return { found, failure: null }
 }
 
 async function read({ review, within, signal }: Reader, row: ReviewRow): Promise<Result<Fields | null, ReviewFailure>> {

@@ -44,7 +44,7 @@ async function found(auditor: Auditor, asked: AskedFilter) {
   const [page, newest, timeline] = await Promise.all([
     review.search(filter, within, { after, limit: pageRows }, signal),
     review.search(filter, within, { after: null, limit: maxRead }, signal),
-    review.timeline(filter, within, signal),
+    drawn(auditor, asked),
   ])
   const { person = '', namespace = '' } = given
   const title = namespace === '' ? 'Everything one person saw' : 'What one person saw of a namespace'
@@ -67,6 +67,17 @@ async function found(auditor: Auditor, asked: AskedFilter) {
       <p><a href="${addressOf(paths.review, given)}">The same in the search, to save or to take home</a></p>
     </section>`
   return { title, body, status: 200 }
+}
+
+/** The timeline, from the first record on where all time is asked for: the log may be much older. */
+async function drawn({ review, within, signal }: Auditor, { filter }: AskedFilter) {
+  const whole = await review.timeline(filter, within, signal)
+  if (!whole.ok || filter.from !== undefined) return whole
+  const { buckets, to } = whole.value
+  const first = buckets.findIndex(({ allowed, refused }) => allowed + refused > 0)
+  const begin = buckets[first]?.at
+  if (begin === undefined || first === 0) return whole
+  return review.timeline({ ...filter, from: begin, to: filter.to ?? to + 1 }, within, signal)
 }
 
 /** When it began; null where nothing is on record, or too much in the first bucket of the timeline to say. */

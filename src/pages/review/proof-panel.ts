@@ -8,7 +8,7 @@ import { clockTime, written } from './text.ts'
 /** How far a record is proven, and how to check that without this gateway. */
 export function proofPanel(id: string, record: Fields, state: ProofState): Html {
   const query = new URLSearchParams({ request: id, kind: record.text('kind') })
-  const file = state.is === 'proven' || state.is === 'unsigned'
+  const file = state.is === 'proven' || state.is === 'unsigned' || state.is === 'foreign'
   return html`<section class="panel" aria-labelledby="proof-title">
     <h2 id="proof-title">Proof</h2>
     ${sentenceOf(state)}
@@ -39,6 +39,12 @@ function sentenceOf(state: ProofState): Html {
       return html`<p>
         <span class="mark unknown">unsigned</span> Checkpoint number ${state.number} of ${clockTime(state.time)} UTC
         covers it, but no key signed that: whoever can write the log can make it anew.
+      </p>`
+    case 'foreign':
+      return html`<p>
+        <span class="mark unknown">other key</span> Checkpoint number ${state.number} of ${clockTime(state.time)} UTC
+        covers it, signed with a key that is not in the gateway's configuration. Check the proof with that key; if there
+        never was another one, run <code>bailiwick audit verify</code>.
       </p>`
     case 'uncovered':
       return html`<p>

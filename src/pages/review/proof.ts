@@ -15,6 +15,8 @@ export type ProofState =
   | { readonly is: 'proven'; readonly number: number; readonly time: string; readonly key: string }
   /** A checkpoint covers it that nobody signed. */
   | { readonly is: 'unsigned'; readonly number: number; readonly time: string }
+  /** It leads to a root, but none of our keys signed that, nor vouches for the key that did. */
+  | { readonly is: 'foreign'; readonly number: number; readonly time: string }
   /** Written since the newest checkpoint. */
   | { readonly is: 'uncovered' }
   /** It does not hold: somebody should run `audit verify`. */
@@ -79,9 +81,14 @@ function stateOf(text: string, checkpoint: string, keys: Reviewing['keys']): Pro
   if (note.signatures.length === 0) return { is: 'unsigned', number, time }
   if (keys.length === 0) return { is: 'unknown', because: 'the gateway has no public key to check its signature with' }
   const checked = checkProof(text, keys)
-  if (!checked.ok) return { is: 'broken', because: checked.error }
+  if (!checked.ok) {
+    return isDamage(checked.error) ? { is: 'broken', because: checked.error } : { is: 'foreign', number, time }
+  }
   return { is: 'proven', number, time, key: checked.value.key }
 }
+
+/** What does not hold in itself, whichever keys it is checked with. */
+const isDamage = (error: string): boolean => /lead to the root|another log|damaged|is no proof/.test(error)
 
 let waiting = 0
 let turn: Promise<unknown> = Promise.resolve()
