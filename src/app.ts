@@ -12,7 +12,7 @@ import { openReviewing } from './app/reviewing.ts'
 import { close, listen, urlOf } from './app/servers.ts'
 import { openSources } from './app/sources.ts'
 import type { Mesh } from './app/sources.ts'
-import { numbersOf } from './app/tell-record.ts'
+import { numbersOf, segmentNumbers, sinkNumbers } from './app/tell-record.ts'
 import { version } from './app/version.ts'
 import type { AuditLog } from './audit/log.ts'
 import type { AuditEntry } from './audit/record.ts'
@@ -166,7 +166,8 @@ function buildParts(config: Config, first: Policy, log: Logger): Parts {
   const metrics = createMetrics({
     quota: () => quota.state(),
     audit: () => numbersOf(audit.status()),
-    sinks: () => recording.sinks.status().map((sink) => ({ ...sink, up: sink.state === 'up' })),
+    segments: () => segmentNumbers(recording.retention.status()),
+    sinks: () => recording.sinks.status().map(sinkNumbers),
     policy() {
       const { digest, rules } = policy.current()
       return { digest, rules, rejected: policy.rejected() !== null }

@@ -47,7 +47,8 @@ export function createAdmin(
       ...(parts.mesh === null ? {} : { mesh: parts.mesh.selfTest.state() }),
     }
     const keys = parts.issuers.some((issuer) => issuer.state().keyAge !== null)
-    const answers = status.state === 'open' || status.mode === 'best-effort'
+    const held = parts.sinks.status().some(({ required, state }) => required && state === 'failing')
+    const answers = (status.state === 'open' && !held) || status.mode === 'best-effort'
     response.status(!state.stopping && keys && answers ? 200 : 503).json(checks)
   })
   app.get('/metrics', async (_, response) => {

@@ -8,7 +8,7 @@ import type { Retention } from '../audit/retention.ts'
 import { openSinks } from '../audit/sinks/sinks.ts'
 import type { Sinks } from '../audit/sinks/sinks.ts'
 import type { Config } from '../config/config.ts'
-import { fail, ok } from '../result.ts'
+import { fail } from '../result.ts'
 import type { Result } from '../result.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { announcing } from './announce.ts'
@@ -59,6 +59,7 @@ export function openRecord({ audit: settings }: Config, { log: operational, cloc
     live: () => log.status().file,
     covered: () => log.covered(),
     record: (entry) => log.appendRefusal(entry),
+    wanted: (lastSeq) => lackingSink(sinks, lastSeq),
     told: () => tellRetention(retention.status(), operational),
   })
   retention.start()
@@ -94,14 +95,19 @@ export function openRecord({ audit: settings }: Config, { log: operational, cloc
   }
 }
 
+/** Why a segment that ends with this record must stay: a required sink does not have it. */
+function lackingSink(sinks: Sinks, lastSeq: number): string | null {
+  const behind = sinks.status().find(({ required, seq }) => required && (seq ?? -1) < lastSeq)
+  return behind === undefined ? null : `the sink ${behind.name} does not have it yet`
+}
+
 /** Nothing is shown before every required sink has its record as well. */
 async function confirmedBy(
   sinks: Sinks,
   mode: AuditMode,
   recorded: Result<Receipt | null, AuditFailure>,
 ): Promise<Result<Receipt | null, AuditFailure>> {
-  if (!recorded.ok || recorded.value === null) return recorded
+  if (!recorded.ok || recorded.value === null || mode === 'best-effort') return recorded
   const confirmed = await sinks.confirmed(recorded.value)
-  if (confirmed.ok || mode === 'best-effort') return ok(recorded.value)
-  return fail(confirmed.error)
+  return confirmed.ok ? recorded : fail(confirmed.error)
 }

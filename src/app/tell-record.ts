@@ -58,8 +58,9 @@ export function tellSink({ name, required, state, because, problem, lagRecords }
 export function tellRetention({ hold, blocked, failure, problems, deleted }: RetentionStatus, log: Logger): void {
   if (problems.length > 0) log.error({ problems }, 'damaged audit segments are not deleted: bailiwick audit verify')
   if (failure !== null) log.error({ failure }, 'audit segments cannot be compressed or deleted')
-  else if (blocked !== null) log.warn({ blocked }, 'no audit segment is deleted, though some are kept too long')
-  else log.info({ hold, deleted }, 'audit segments are kept as long as they should be')
+  else if (hold !== null) log.info({ hold }, 'a legal hold: no audit segment is deleted')
+  else if (blocked !== null) log.warn({ blocked }, 'no audit segment is deleted for now')
+  else log.info({ deleted }, 'audit segments are kept as long as they should be')
 }
 
 /** For the metrics. */
@@ -82,3 +83,19 @@ export function numbersOf({ state, mode, queued, records, unrecorded, disk, chec
           },
   }
 }
+
+/** The same of a sink. */
+export const sinkNumbers = ({ missed, ...sink }: SinkStatus) => ({
+  ...sink,
+  up: sink.state === 'up',
+  missed: missed.reduce((sum, { from, to }) => sum + to - from + 1, 0),
+})
+
+/** The same of the segments. */
+export const segmentNumbers = ({ segments, hold, blocked, failure, problems, ...rest }: RetentionStatus) => ({
+  ...rest,
+  count: segments,
+  held: hold !== null,
+  blocked: blocked !== null,
+  failing: failure !== null || problems.length > 0,
+})

@@ -22,6 +22,17 @@ export interface Observed {
       readonly last: number | null
     } | null
   }
+  /** The segments of the record, by what `/metrics` calls them. */
+  segments(): {
+    readonly count: number
+    readonly compressed: number
+    readonly tombstones: number
+    readonly bytes: number
+    readonly deleted: number
+    readonly held: boolean
+    readonly blocked: boolean
+    readonly failing: boolean
+  }
   sinks(): readonly {
     readonly name: string
     readonly up: boolean
@@ -29,6 +40,7 @@ export interface Observed {
     readonly lagSeconds: number
     readonly taken: number
     readonly refused: number
+    readonly missed: number
   }[]
   /** `rejected`: do the files hold one that was refused? */
   policy(): { readonly digest: string; readonly rules: number; readonly rejected: boolean }
@@ -73,6 +85,7 @@ export function createMetrics(observed: Observed): Metrics {
   })
   for (const result of ['loaded', 'rejected']) reloads.inc({ result }, 0)
   observe(registry, observed)
+  observeSegments(gaugeIn(registry), observed)
   observeSinks(registry, observed)
   observePolicy(registry, observed)
   return {
@@ -151,6 +164,29 @@ function observeCheckpoints(gauge: AddGauge, checkpoints: () => ReturnType<Obser
   )
 }
 
+function observeSegments(gauge: AddGauge, { segments }: Observed): void {
+  gauge('bailiwick_audit_segments', 'Segments of the audit record.', () => segments().count)
+  gauge('bailiwick_audit_segments_compressed', 'Those of them that are compressed.', () => segments().compressed)
+  gauge(
+    'bailiwick_audit_tombstones',
+    'Deleted segments of which a signed statement is left.',
+    () => segments().tombstones,
+  )
+  gauge('bailiwick_audit_bytes', 'Bytes of all segments.', () => segments().bytes)
+  gauge('bailiwick_audit_segments_deleted', 'Segments deleted since start.', () => segments().deleted)
+  gauge('bailiwick_audit_hold', '1 while a legal hold keeps every segment, else 0.', () => Number(segments().held))
+  gauge(
+    'bailiwick_audit_retention_blocked',
+    '1 while no segment is deleted, though some may be kept too long, else 0.',
+    () => Number(segments().blocked),
+  )
+  gauge(
+    'bailiwick_audit_retention_failing',
+    '1 while segments cannot be compressed or deleted, or are damaged, else 0.',
+    () => Number(segments().failing),
+  )
+}
+
 function observeSinks(registry: Registry, { sinks }: Observed): void {
   for (const [name, help, value] of [
     ['up', '1 while an audit sink takes records, else 0.', (one) => Number(one.up)],
@@ -158,6 +194,11 @@ function observeSinks(registry: Registry, { sinks }: Observed): void {
     ['lag_seconds', 'Age of the first record that an audit sink does not have yet.', (one) => one.lagSeconds],
     ['taken_records', 'Records that an audit sink took since start.', (one) => one.taken],
     ['refused_records', 'Records that an audit sink refused since start, set aside.', (one) => one.refused],
+    [
+      'missed_records',
+      'Records deleted before an audit sink had them, as far as it was seen since start.',
+      (one) => one.missed,
+    ],
   ] as const satisfies readonly (readonly [string, string, (sink: ReturnType<typeof sinks>[number]) => number])[]) {
     const gauge: Gauge<'sink'> = new Gauge({
       name: `bailiwick_audit_sink_${name}`,

@@ -49,7 +49,7 @@ export const unknownRecord = (parts: PageParts, request: PageRequest, auditor: A
       body: html`<p role="alert">No record that you may see has this id.</p>
         <p>
           The id of a request is in the header <code>bailiwick-request</code> of its answer, and at the foot of each
-          page.
+          page. A record that was here once may have been deleted with its segment after the time for which it is kept.
         </p>`,
       here: paths.review,
     },

@@ -96,7 +96,7 @@ function ways(page: string, { given, after, back }: AskedFilter, next: string | 
   const newer = { after: before === '' ? null : before, back: earlier }
   const older = { after: next, back: [...back, after ?? ''].slice(-maxBack) }
   return html`<nav class="ways" aria-label="Pages of the list">
-    ${after === null ? html`<span class="quiet">Newest</span>` : html`<a href="${addressOf(page, given, newer)}" rel="prev">← Newer</a>`}
+    ${after === null ? html`<span class="quiet">Newest</span>` : html`<a href="${addressOf(page, given, newer)}" rel="prev">${back.length === 0 ? '⇤ Newest' : '← Newer'}</a>`}
     ${next === null ? html`<span class="quiet">Nothing older</span>` : html`<a href="${addressOf(page, given, older)}" rel="next">Older →</a>`}
   </nav>`
 }

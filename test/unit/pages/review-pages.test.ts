@@ -84,6 +84,12 @@ describe('the search', () => {
     )
     assert.deepEqual(seen[4], seen[2])
   })
+  it('leads to the newest where it has lost the way back', async () => {
+    const pages = await reviewPages()
+    for (let at = 0; at < 60; at++) pages.add(decision())
+    const after = Buffer.from('50').toString('base64url')
+    assert.match(textOf(await pages.get(`${page}?after=${after}`)), /href="\/bailiwick\/review\/" rel="prev">⇤ Newest/)
+  })
   it('shows a long query cut, and says how much more there is', async () => {
     const pages = await reviewPages()
     pages.add(decision({ asked: [['query', 'x'.repeat(100_000)]] }))
