@@ -7,6 +7,8 @@ type Line = Readonly<Record<string, unknown>>
 export interface FakeReview extends Review {
   /** What every method answers from now on; null: what it finds. */
   failWith(failure: ReviewFailure | null): void
+  /** Rows say from now on what their records say of metrics, rules and scope. */
+  tellMore(): void
   /** What happens while an export is made. */
   whileExporting(run: () => Promise<void>): void
   /** What was asked, in order. */
@@ -19,6 +21,7 @@ const inner = (value: unknown, name: string): unknown => Reflect.get(Object(valu
 /** Reads the records anew at each question. */
 export function fakeReview(read: () => Promise<readonly FoundRecord[]>): FakeReview {
   let failure: ReviewFailure | null = null
+  let more = false
   let meanwhile = async (): Promise<void> => {}
   const asked: (readonly [string, ...unknown[]])[] = []
   const all = async () => (await read()).map((found) => ({ found, line: parsed(found.line) }))
@@ -35,11 +38,14 @@ export function fakeReview(read: () => Promise<readonly FoundRecord[]>): FakeRev
   return {
     asked,
     failWith: (with_) => void (failure = with_),
+    tellMore: () => void (more = true),
     whileExporting: (run) => void (meanwhile = run),
     async search(filter, within, page) {
       asked.push(['search', filter, within, page])
       if (failure !== null) return fail(failure)
-      const rows = await chosen(filter, within)
+      const rows = (await chosen(filter, within)).map((row) =>
+        more ? { ...row, metrics: ['told'], rules: ['policy.csv:7'], scope: 'told' } : row,
+      )
       const start = page.after === null ? 0 : Number(Buffer.from(page.after, 'base64url').toString())
       if (Number.isNaN(start))
         return fail({

@@ -6,15 +6,14 @@ import { paths } from '../paths.ts'
 import { enter, lookAt, showReview } from './enter.ts'
 import type { Auditor } from './enter.ts'
 import { failureNote, problemsNote, statusOf } from './failure.ts'
-import type { Fields } from './fields.ts'
-import { readWhile } from './kept.ts'
 import { maxFirst, maxRead, maxReading, pageRows } from './limits.ts'
 import { addressOf, readFilter, recordedOf } from './query.ts'
 import type { AskedFilter } from './query.ts'
-import { isRecord } from './shapes.ts'
 import { listOf } from './table.ts'
 import { clockTime, counted, iso, thousands, written } from './text.ts'
 import { timelineOf, totalOf } from './timeline.ts'
+import { toldOf } from './told.ts'
+import type { Told } from './told.ts'
 
 /** Everything that one person saw, of one namespace or of all: in sum, and record by record. */
 export async function showPerson(parts: PageParts, request: PageRequest): Promise<PageAnswer> {
@@ -55,12 +54,12 @@ async function found(auditor: Auditor, asked: AskedFilter) {
   }
   if (!page.ok || !newest.ok || !timeline.ok) throw new Error('unreachable: none failed')
   const soon = AbortSignal.any([signal, AbortSignal.timeout(maxReading)])
-  const whole = await readWhile({ review, within, signal: soon }, newest.value.rows)
+  const told = await toldOf({ review, within, signal: soon }, newest.value.rows)
   const first = await firstOf(auditor, asked, timeline.value)
   const rows = newest.value.rows
-  const all = newest.value.next === null && whole.length === rows.length
+  const all = newest.value.next === null && told.length === rows.length
   const body = html`${sentence(asked, timeline.value, { first, last: rows[0] ?? null })} ${form}
-    ${timelineOf(paths.reviewPerson, asked, timeline.value)} ${summary(rows.slice(0, whole.length), whole, all)}
+    ${timelineOf(paths.reviewPerson, asked, timeline.value)} ${summary(rows.slice(0, told.length), told, all)}
     <section aria-labelledby="records-title">
       <h2 id="records-title">Records</h2>
       ${listOf(paths.reviewPerson, asked, page.value)}
@@ -109,12 +108,11 @@ function sentence(
 }
 
 /** Which metrics, dashboards and endpoints, and by which rules. */
-function summary(rows: readonly ReviewRow[], records: readonly Fields[], all: boolean): Html {
-  const metrics = records.map((record) => unique(metricsOf(record)))
-  const rules = records
-    .filter((record) => record.text('decision') === 'allow')
-    .map((one) => unique(one.texts('because')))
-  const scopes = records.filter((record) => record.text('decision') === 'allow').map((one) => [one.text('scope')])
+function summary(rows: readonly ReviewRow[], told: readonly Told[], all: boolean): Html {
+  const allowed = told.filter((_, at) => rows[at]?.decision === 'allow')
+  const metrics = told.map((one) => one.metrics)
+  const rules = allowed.map((one) => one.rules)
+  const scopes = allowed.map(({ scope }) => [scope])
   return html`<p class="quiet">
       ${all ? 'Of all records below:' : `Of the newest ${thousands(rows.length)} records (choose a shorter time for all of it):`}
     </p>
@@ -152,17 +150,6 @@ function list(title: string, counts: readonly (readonly string[])[]): Html {
     }
     ${most.length > 12 ? html`<p class="quiet">and ${thousands(most.length - 12)} more</p>` : null}
   </section>`
-}
-
-const unique = (texts: readonly string[]): readonly string[] => [...new Set(texts)]
-
-/** The metrics that the selectors of a record name. */
-function metricsOf(record: Fields): readonly string[] {
-  const selectors = record.value('selectors')
-  if (!Array.isArray(selectors)) return []
-  return selectors.flatMap((one: unknown) =>
-    isRecord(one) && typeof one['metric'] === 'string' ? [one['metric']] : [],
-  )
 }
 
 const personForm = (person: string, namespace: string): Html =>

@@ -197,6 +197,14 @@ describe('everything one person saw', () => {
     }
     assert.doesNotMatch(text, /Bob/)
   })
+  it('is summed up from the rows alone where these say enough', async () => {
+    const pages = await reviewPages()
+    pages.review.tellMore()
+    pages.add(decision())
+    const text = shown(textOf(await pages.get('/bailiwick/review/person?person=alice')))
+    assert.match(text, /Metrics told 1 .*Allowed by the rules policy\.csv:7 1 Scope shown told 1/)
+    assert.ok(!pages.review.asked.some(([method]) => method === 'request'))
+  })
   it('needs a person, and is on record', async () => {
     const pages = await reviewPages()
     textOf(await pages.get('/bailiwick/review/person?namespace=x'), 400)
