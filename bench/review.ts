@@ -94,35 +94,34 @@ const outcome = (id: string): string =>
 /** Writes a log of so many records over one day; answers how many bytes it has. */
 function generate(dir: string): number {
   const [log, boot] = ['0199c1d2-0000-7000-8000-000000000001', '0199c1d2-0000-7000-8000-000000000002']
-  const perRequest = (day / wanted) * 2
-  let [seq, total, at] = [1, 0, began]
-  let pending: string | null = null
-  while (seq <= wanted) {
-    let [chain, size, lines]: [string, number, string[]] = [firstChain, 0, []]
-    const path = join(dir, segmentName(Math.floor(at), boot))
+  const made = { seq: 1, bytes: 0, at: began, pending: '' }
+  for (; made.seq <= wanted;) {
+    const segment = { chain: firstChain, bytes: 0, lines: [''] }
+    const path = join(dir, segmentName(Math.floor(made.at), boot))
     const add = (members: string): void => {
-      const made = recordLine({ seq: seq++, ts: new Date(Math.floor(at)).toISOString(), log, boot }, members, chain)
-      chain = made.chain
-      lines.push(made.line)
-      size += made.line.length
-      if (lines.length < 4096) return
-      appendFileSync(path, lines.join(''))
-      lines = []
+      const head = { seq: made.seq++, ts: new Date(Math.floor(made.at)).toISOString(), log, boot }
+      const { line, chain } = recordLine(head, members, segment.chain)
+      segment.chain = chain
+      segment.bytes += line.length
+      segment.lines.push(line)
+      if (segment.lines.length < 4096) return
+      appendFileSync(path, segment.lines.join(''))
+      segment.lines = []
     }
     add('"kind":"log.opened","writer":{"pid":1,"host":"bench"},"previous":null,"unread":[]')
-    while (size < segmentBytes && seq < wanted) {
-      at += perRequest
-      const id = idAt(Math.floor(at))
-      add(decision(Math.floor(at), id))
+    for (; segment.bytes < segmentBytes && made.seq < wanted;) {
+      made.at += (day / wanted) * 2
+      const id = idAt(Math.floor(made.at))
+      add(decision(Math.floor(made.at), id))
       // The outcome of the request before: it may fall into the next segment.
-      if (pending !== null) add(outcome(pending))
-      pending = id
+      if (made.pending !== '') add(outcome(made.pending))
+      made.pending = id
     }
-    add(`"kind":"log.sealed","records":${lines.length},"lost":0`)
-    appendFileSync(path, lines.join(''))
-    total += size
+    add('"kind":"log.sealed","records":0,"lost":0')
+    appendFileSync(path, segment.lines.join(''))
+    made.bytes += segment.bytes
   }
-  return total
+  return made.bytes
 }
 
 const mib = (bytes: number): string => `${Math.round(bytes / 1024 / 1024).toLocaleString('en')} MiB`

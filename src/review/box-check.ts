@@ -27,7 +27,7 @@ export function checkQuery(serialized: string): void {
 }
 
 const onlySelect = (message: string): string =>
-  /^Only SELECT/.test(message) ? 'only a query is answered here: one SELECT' : message
+  message.startsWith('Only SELECT') ? 'only a query is answered here: one SELECT' : message
 
 /** The names that a query gives to queries of its own (WITH). */
 function takeNames({ cte_map }: Node, names: Set<string>): void {

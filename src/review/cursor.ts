@@ -37,5 +37,9 @@ export const isBefore = (one: Place, other: Place): boolean =>
 /** The same as a condition on rows that come behind a place. */
 export const behind = ({ at, log, seq }: Place): readonly [string, ...(string | number)[]] => [
   `(ts < make_timestamptz(? * 1000) OR (ts = make_timestamptz(? * 1000) AND (log < ? OR (log = ? AND seq < ?))))`,
-  ...[at, at, log, log, seq],
+  at,
+  at,
+  log,
+  log,
+  seq,
 ]

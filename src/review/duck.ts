@@ -1,10 +1,11 @@
+import type * as duckdb from '@duckdb/node-api'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
 import { setImmediate as yieldNow } from 'node:timers/promises'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 
 /** The library. Only children load it: where it is broken or missing, or dies, the gateway runs on. */
-export type Duck = typeof import('@duckdb/node-api')
+export type Duck = typeof duckdb
 
 /** Why there is no library. */
 export async function loadDuck(): Promise<Result<Duck, string>> {

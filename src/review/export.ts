@@ -75,7 +75,8 @@ async function* csvLines({ db, signal }: Looking, { sql, values }: Selected): As
 function cellOf(value: unknown, type: string): string | number | null {
   if (value === null || value === undefined) return null
   if (type === 'TIMESTAMP WITH TIME ZONE') return new Date(Number(value)).toISOString()
-  return typeof value === 'bigint' || typeof value === 'number' ? Number(value) : String(value)
+  if (typeof value === 'bigint' || typeof value === 'number') return Number(value)
+  return typeof value === 'string' ? value : null
 }
 
 /** The lines of records and their outcomes, byte for byte, in the order of the log. */
@@ -116,7 +117,7 @@ async function writeLines(
   lines: AsyncIterable<string | Buffer>,
   path: string,
   heads: number,
-  { progress }: Place,
+  place: Place,
   signal: AbortSignal,
 ): Promise<Made> {
   const sum = createHash('sha256')
@@ -129,7 +130,7 @@ async function writeLines(
     sum.update(block)
     bytes += block.length
     await handle.writeFile(block)
-    progress(Math.max(0, count))
+    place.progress(Math.max(0, count))
   }
   try {
     for await (const line of lines) {

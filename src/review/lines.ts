@@ -27,14 +27,22 @@ export async function* linesOf(
   source: ReadableFile,
   seqs: readonly number[],
 ): AsyncGenerator<readonly [seq: number, line: Buffer]> {
+  // A compressed segment has to be read from its beginning each time: it is read once.
   const packed = source.path.endsWith('.zst')
-  for (let at = 0; at < seqs.length;) {
-    const start = at++
-    // A compressed segment has to be read from its beginning each time: it is read once.
-    while (at < seqs.length && (packed || (seqs[at] ?? 0) - (seqs[at - 1] ?? 0) < apart)) at++
-    const group = seqs.slice(start, at)
+  for (const group of packed ? [seqs] : groupsOf(seqs)) {
     yield* scan(files, source, packed ? 0 : await before(files, source, group[0] ?? 0), group)
   }
+}
+
+/** Numbers that are near one another. */
+function groupsOf(seqs: readonly number[]): readonly (readonly number[])[] {
+  const groups: number[][] = []
+  for (const seq of seqs) {
+    const group = groups.at(-1)
+    if (group !== undefined && seq - (group.at(-1) ?? 0) < apart) group.push(seq)
+    else groups.push([seq])
+  }
+  return groups
 }
 
 async function* scan(

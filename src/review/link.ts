@@ -158,7 +158,7 @@ export class Link {
   }
 
   #settleAll(why: ReviewFailure): void {
-    for (const { settle } of [...this.#waiting.values()]) settle(fail(why))
+    for (const waiting of this.#waiting.values()) waiting.settle(fail(why))
   }
 
   #ended(child: ChildProcess, how: string): void {

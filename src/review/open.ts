@@ -49,8 +49,8 @@ export function openReview(options: ReviewOptions): Review {
 }
 
 /** What the child answers is of our own making. */
-// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the protocol says which answer a question gets.
 const typed = <T>(answer: Result<unknown, ReviewFailure>): Result<T, ReviewFailure> =>
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the protocol says which answer a question gets.
   answer as Result<T, ReviewFailure>
 
 async function askSql(

@@ -36,7 +36,7 @@ export class Pairing {
 
   /** What still waits goes without. */
   end(): void {
-    for (const request of [...this.#waiting.keys()]) this.#release(request, {})
+    for (const request of this.#waiting.keys()) this.#release(request, {})
   }
 
   #release(request: string, outcome: object): void {

@@ -40,10 +40,7 @@ const known = new Set(
 )
 
 function recordRow(record: Fields, seq: number, kind: string, ts: number, segment: string): RecordRow {
-  const { who, from, claimed, received, asked, decision } = record
-  const { issuer, subject, name, groups, via, actor, credential }: Fields = Object(who)
-  const { peer, client, userAgent }: Fields = Object(from)
-  const claims: Fields = Object(claimed)
+  const { received, asked } = record
   const selectors = json(record['selectors'])
   const about = kind === 'decision' ? aboutDecision(record, selectors ?? '') : null
   return {
@@ -55,25 +52,13 @@ function recordRow(record: Fields, seq: number, kind: string, ts: number, segmen
     kind: text(kind),
     request: text(record['request']),
     received: received === undefined ? undefined : timeOf(received),
-    issuer: text(issuer),
-    subject: text(subject),
-    name: text(name),
-    groups: texts(groups),
-    via: text(via),
-    actor: text(actor),
-    credential: text(credential),
-    peer: text(peer),
-    client: text(client),
-    user_agent: text(userAgent),
-    dashboard: text(claims['x-dashboard-uid']),
-    dashboard_title: text(claims['x-dashboard-title']),
-    panel: text(claims['x-panel-id']),
+    ...whoRow(record),
     cluster: text(record['cluster']),
     method: text(record['method']),
     endpoint: text(record['endpoint']),
     path: text(record['path']),
     query: askedText(kind, asked),
-    decision: text(decision),
+    decision: text(record['decision']),
     reason: text(record['reason']),
     rules: texts(record['because']),
     reasons: texts(record['reasons']),
@@ -87,9 +72,31 @@ function recordRow(record: Fields, seq: number, kind: string, ts: number, segmen
     asked: json(asked),
     sent: json(record['sent']),
     selectors,
-    claimed: json(claimed),
+    claimed: json(record['claimed']),
     details: detailsOf(record),
     truncated: texts(record['truncated']),
+  }
+}
+
+/** Who asked, from where, and in which of their dashboards, as they say. */
+function whoRow({ who, from, claimed }: Fields) {
+  const { issuer, subject, name, groups, via, actor, credential }: Fields = Object(who)
+  const { peer, client, userAgent }: Fields = Object(from)
+  const claims: Fields = Object(claimed)
+  return {
+    issuer: text(issuer),
+    subject: text(subject),
+    name: text(name),
+    groups: texts(groups),
+    via: text(via),
+    actor: text(actor),
+    credential: text(credential),
+    peer: text(peer),
+    client: text(client),
+    user_agent: text(userAgent),
+    dashboard: text(claims['x-dashboard-uid']),
+    dashboard_title: text(claims['x-dashboard-title']),
+    panel: text(claims['x-panel-id']),
   }
 }
 

@@ -6,10 +6,18 @@ import { subjectsOf } from './search.ts'
 import type { Looking } from './search.ts'
 import { recordsOf, spanOf } from './snapshot.ts'
 
-const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000]
+const [minute, hour, day] = [60_000, 3_600_000, 86_400_000]
+const [seconds, minutes, hours, days] = [
+  [1, 5, 15],
+  [1, 5, 15],
+  [1, 3, 6, 12],
+  [1, 2, 7, 30, 90, 365],
+]
 const steps = [
-  ...[second, 5 * second, 15 * second, minute, 5 * minute, 15 * minute, hour, 3 * hour, 6 * hour, 12 * hour],
-  ...[day, 2 * day, 7 * day, 30 * day, 90 * day, 365 * day],
+  ...seconds.map((count) => count * 1_000),
+  ...minutes.map((count) => count * minute),
+  ...hours.map((count) => count * hour),
+  ...days.map((count) => count * day),
 ]
 
 /** What somebody did, or tried to: their requests. A record of what came of one is not another one. */
@@ -42,7 +50,10 @@ export async function timeline(looking: Looking): Promise<Timeline> {
     count(*) FILTER (${refusals}) AS refused, count(DISTINCT subject) AS people`
   const buckets = await ask(counted, 'GROUP BY bucket')
   return {
-    ...{ from, to, step, buckets: allBuckets(buckets, from, to, step) },
+    from,
+    to,
+    step,
+    buckets: allBuckets(buckets, from, to, step),
     people: await top('coalesce(name, subject)'),
     namespaces: await top('unnest(namespaces)'),
     dashboards: await top('coalesce(dashboard_title, dashboard)'),

@@ -69,6 +69,9 @@ export async function crashGateway(rounds: number, seed: number, audit: object =
     }
     const last = startGateway(world.config)
     await oneRound(last, 'last', 300, () => last.stop())
+  } catch (error) {
+    await rm(scratch, { recursive: true, force: true })
+    throw error
   } finally {
     await world.stop()
   }

@@ -18,7 +18,7 @@ export async function countPeople(
     const page: Awaited<ReturnType<Review['search']>> = await review.search(
       filter,
       within,
-      { after, limit: 500 },
+      { after, limit: 1_000 },
       signal,
     )
     if (!page.ok) return page

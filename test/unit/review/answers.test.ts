@@ -54,7 +54,7 @@ describe('what auditors are told', { skip: noDuck }, () => {
     assert.deepEqual([sum('allowed'), sum('refused')], [3, 2])
     assert.deepEqual(people[0], { value: 'ada', requests: 2, refused: 1 })
     assert.deepEqual(namespaces, [{ value: 'shop', requests: 3, refused: 0 }])
-    assert.deepEqual([...new Set(buckets.map(({ people }) => people))].toSorted(), [0, 1])
+    assert.deepEqual(new Set(buckets.map(({ people }) => people)), new Set([0, 1]))
   })
 
   it('has an empty timeline where nothing is', async () => {

@@ -224,8 +224,7 @@ describe('a search', { skip: noDuck }, () => {
 
   it('answers busy where too many wait', async () => {
     const asked = Array.from({ length: 60 }, () => review.search({}, 'all', { after: null, limit: 1 }, never))
-    const codes = (await Promise.all(asked)).map((answer) => (answer.ok ? 'answered' : answer.error.code))
-    assert.ok(codes.includes('busy'))
-    assert.ok(codes.includes('answered'))
+    const codes = new Set((await Promise.all(asked)).map((answer) => (answer.ok ? 'answered' : answer.error.code)))
+    assert.deepEqual([...codes].toSorted(), ['answered', 'busy'])
   })
 })
