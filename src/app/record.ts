@@ -35,46 +35,15 @@ interface World {
 }
 
 /** Opens the record of a gateway. */
-export function openRecord({ audit: settings }: Config, { log: operational, clock, newId }: World): Recording {
-  const { directory: dir, mode, rotate, disk, checkpoints } = settings
-  tellStart(settings, operational)
-  const signing = readCheckpointOptions(checkpoints)
-  const told = (): void => tellChange(log.status(), operational)
-  const log = openAuditLog({
-    dir,
-    clock,
-    newId,
-    mode,
-    rotate,
-    disk,
-    checkpoints: signing,
-    told,
-  })
-  const retention = openRetention({
-    dir,
-    files: nodeFiles,
-    clock,
-    options: settings.retention,
-    key: signing.key,
-    live: () => log.status().file,
-    covered: () => log.covered(),
-    record: (entry) => log.appendRefusal(entry),
-    wanted: (lastSeq) => lackingSink(sinks, lastSeq),
-    told: () => tellRetention(retention.status(), operational),
-  })
-  retention.start()
-  const sinks = openSinks({
-    dir,
-    clock,
-    options: settings.sinks,
-    durable: () => log.durable(),
-    record: (entry) => log.appendRefusal(entry),
-    told: (status) => tellSink(status, operational),
-  })
+export function openRecord({ audit: settings }: Config, world: World): Recording {
+  tellStart(settings, world.log)
+  const signing = readCheckpointOptions(settings.checkpoints)
+  const log = openLog(settings, signing, world)
+  const beside = openBeside(settings, signing, log, world)
   const { announce, behind } = announcing((entry: AuditEntry) => log.appendRefusal(entry), mergeLoaded)
   const append = behind((entry) => log.append(entry))
   const audit: AuditLog = {
-    append: async (entry) => confirmedBy(sinks, mode, await append(entry)),
+    append: async (entry) => confirmedBy(beside.sinks, settings.mode, await append(entry)),
     appendRefusal: behind((entry) => log.appendRefusal(entry)),
     note: (entry) => log.note(entry),
     status: () => log.status(),
@@ -85,14 +54,54 @@ export function openRecord({ audit: settings }: Config, { log: operational, cloc
   return {
     audit,
     announce,
-    sinks,
-    retention,
+    ...beside,
     async stop() {
-      await retention.stop()
+      await beside.retention.stop()
       await log.seal()
-      await sinks.stop()
+      await beside.sinks.stop()
     },
   }
+}
+
+type Signing = ReturnType<typeof readCheckpointOptions>
+
+function openLog(settings: Config['audit'], checkpoints: Signing, { clock, newId, log: operational }: World): AuditLog {
+  const { directory: dir, mode, rotate, disk } = settings
+  const told = (): void => tellChange(log.status(), operational)
+  const log: AuditLog = openAuditLog({ dir, clock, newId, mode, rotate, disk, checkpoints, told })
+  return log
+}
+
+/** What looks after the segments, and what hands their records over. */
+function openBeside(
+  { directory: dir, retention: kept, sinks: wanted }: Config['audit'],
+  { key }: Signing,
+  log: AuditLog,
+  { clock, log: operational }: World,
+): Pick<Recording, 'retention' | 'sinks'> {
+  const record = (entry: AuditEntry): ReturnType<AuditLog['appendRefusal']> => log.appendRefusal(entry)
+  const sinks = openSinks({
+    dir,
+    clock,
+    options: wanted,
+    durable: () => log.durable(),
+    record,
+    told: (status) => tellSink(status, operational),
+  })
+  const retention = openRetention({
+    dir,
+    files: nodeFiles,
+    clock,
+    options: kept,
+    key,
+    live: () => log.status().file,
+    covered: () => log.covered(),
+    record,
+    wanted: (lastSeq) => lackingSink(sinks, lastSeq),
+    told: () => tellRetention(retention.status(), operational),
+  })
+  retention.start()
+  return { sinks, retention }
 }
 
 /** Why a segment that ends with this record must stay: a required sink does not have it. */

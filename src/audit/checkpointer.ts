@@ -9,8 +9,6 @@ import { segmentOf } from './read-segments.ts'
 import type { KeyChangedEntry } from './record.ts'
 import type { Extent, Segment } from './segment.ts'
 
-export { readCheckpointOptions, type CheckpointOptions, type CheckpointStatus } from './checkpoint-options.ts'
-
 /**
  * Makes checkpoints in a loop of its own: no answer waits for one, and a failure only shows in the status. A checkpoint
  * covers what is on stable storage already.

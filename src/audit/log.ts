@@ -1,5 +1,5 @@
 import type { Result } from '../result.ts'
-import type { CheckpointOptions, CheckpointStatus } from './checkpointer.ts'
+import type { CheckpointOptions, CheckpointStatus } from './checkpoint-options.ts'
 import type { DiskOptions, DiskStatus } from './disk.ts'
 import type { AuditFailure } from './failure.ts'
 import type { Files } from './files.ts'

@@ -29,14 +29,16 @@ export class Compactor {
 
   async #index(): Promise<boolean> {
     const library = this.#library
+    const { revision } = library
     const [source] = library.unindexed
     if (source === undefined) return false
     const segment = segmentOf(source.file)
-    const { late, segments } = library.manifest
+    const { late } = library.manifest
     const from = { late: late === null ? null : library.pathOf(late.file), gone: library.gone }
     try {
       const { indexed, parts, late } = await buildSegment(this.#shop, source, from)
-      await library.change({ add: parts, segments: { ...segments, [segment]: indexed }, late }, this.#next)
+      const segments = { ...library.manifest.segments, [segment]: indexed }
+      await library.change({ add: parts, segments, late }, this.#next, revision)
     } catch (error) {
       if (!(error instanceof DamagedFile)) throw error
       library.give(segment, error)
@@ -48,17 +50,18 @@ export class Compactor {
   async #strip(): Promise<boolean> {
     const library = this.#library
     if (library.options.index !== library.options.parts) return false
+    const { revision } = library
     const gone = new Set(library.gone)
     if (gone.size === 0) return false
     const segments = Object.entries(library.manifest.segments)
     const part = library.manifest.parts.find((part) => part.segments.some((segment) => gone.has(segment)))
     if (part === undefined) {
       const left = Object.fromEntries(segments.filter(([segment]) => !gone.has(segment)))
-      await library.change({ segments: left }, this.#next)
+      await library.change({ segments: left }, this.#next, revision)
       return true
     }
     const stripped = await stripPart(this.#shop, part, gone)
-    await library.change({ remove: [part], add: stripped === null ? [] : [stripped] }, this.#next)
+    await library.change({ remove: [part], add: stripped === null ? [] : [stripped] }, this.#next, revision)
     return true
   }
 
@@ -66,9 +69,10 @@ export class Compactor {
     const library = this.#library
     const parts = library.options.index === library.options.parts ? mergeable(library.manifest.parts) : null
     if (parts === null) return false
+    const { revision } = library
     const { late } = library.manifest
     const merged = await mergeParts(this.#shop, parts, late === null ? null : library.pathOf(late.file))
-    await library.change({ remove: parts, add: merged }, this.#next)
+    await library.change({ remove: parts, add: merged }, this.#next, revision)
     return true
   }
 }

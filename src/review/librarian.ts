@@ -20,6 +20,9 @@ import { timeline } from './timeline.ts'
 
 type Told = (status: Omit<ReviewStatus, 'failure'>, problem: string | null) => void
 
+/** What the library says of a file that is damaged or gone; other troubles do not make it worth to read every byte. */
+const unreadable = /IO Error|No files found|parquet|corrupt|zstd|thrift|TProtocol/i
+
 /** Two processes that keep one index would remove each other's files. The lock of one that died is taken over. */
 async function ownIndex(files: Files, index: string): Promise<void> {
   await files.makeDir(index)
@@ -38,6 +41,7 @@ export class Librarian {
   readonly #lending: Lending
   #problem: string | null = null
   #unwritten: string | null = null
+  #inspecting: Promise<null> | null = null
   #saidLast = ''
 
   private constructor(
@@ -78,7 +82,7 @@ export class Librarian {
     try {
       return await this.#answer(question, progress, signal)
     } catch (error) {
-      if (!(error instanceof ReviewError) && !signal.aborted) await this.#inspect()
+      if (!(error instanceof ReviewError) && !signal.aborted && unreadable.test(messageOf(error))) await this.#inspect()
       throw error
     }
   }
@@ -112,9 +116,17 @@ export class Librarian {
 
   /** What cannot be read any more, or is not what was written, is made anew from the segments. */
   async #inspect(): Promise<null> {
+    this.#inspecting ??= this.#inspectOnce().finally(() => {
+      this.#inspecting = null
+    })
+    return this.#inspecting
+  }
+
+  async #inspectOnce(): Promise<null> {
     const { manifest } = this.#library
     const sound = await inspectManifest(this.#options.borrow ?? this.#options.index, manifest)
-    if (sound !== manifest) await this.#library.replace(sound)
+    // What changed meanwhile is looked at the next time.
+    if (sound !== manifest && this.#library.manifest === manifest) await this.#library.replace(sound)
     return null
   }
 

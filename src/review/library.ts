@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Files } from '../audit/files.ts'
+import { DamagedFile } from '../audit/packed.ts'
 import { lastLines } from '../audit/previous.ts'
 import { segmentFiles, segmentOf, sizesOf } from '../audit/read-segments.ts'
 import type { ReadableFile } from '../audit/read-segments.ts'
@@ -46,6 +47,7 @@ export class Library {
   #trash: Trash[] = []
   #dropped: HotSegment[] = []
   #behind = 0
+  #revision = 0
   #looking: Promise<void> = Promise.resolve()
   #next: Promise<void> | null = null
 
@@ -138,14 +140,32 @@ export class Library {
 
   readonly #own = new Set<string>()
 
-  /** Puts a new state of the index in force: on disk first. */
-  async change(change: Change, next: number): Promise<void> {
+  /** Changes each time something else than the compactor takes segments out of the index. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  #revise(manifest: Manifest): void {
+    this.#revision++
+    this.#manifest = manifest
+  }
+
+  /**
+   * Puts a new state of the index in force: on disk first. Not where the index was revised since the work on it began:
+   * what was made of segments that are not in it any more would be there twice.
+   */
+  async change(change: Change, next: number, revision: number): Promise<void> {
     const { index, parts } = this.options
+    if (revision !== this.#revision) {
+      for (const { file } of change.add ?? []) await rm(join(index, file), { force: true })
+      return
+    }
     const before = this.#manifest
     const manifest = changed(before, change, next)
     for (const part of change.add ?? []) this.#own.add(part.file)
     if (change.late !== undefined && change.late !== null) this.#own.add(change.late.file)
     if (index === parts) await writeManifest(index, manifest)
+    if (revision !== this.#revision) return
     const since = performance.now()
     const old = [...(change.remove ?? []), ...(before.late === null || change.late === undefined ? [] : [before.late])]
     this.#trash.push(...old.map(({ file }) => ({ path: this.pathOf(file), since })))
@@ -161,7 +181,7 @@ export class Library {
   /** Forgets that segments are in the index, so that they are indexed anew. */
   async replace(manifest: Manifest): Promise<void> {
     if (this.options.index === this.options.parts) await writeManifest(this.options.index, manifest)
-    this.#manifest = manifest
+    this.#revise(manifest)
     await this.look()
   }
 
@@ -203,7 +223,7 @@ export class Library {
       if (known.size !== file.size || !(this.#compared || (await this.#endsIn(file, known.chain)))) others.add(segment)
     }
     this.#compared = true
-    if (others.size > 0) this.#manifest = withoutSegments(this.#manifest, others)
+    if (others.size > 0) this.#revise(withoutSegments(this.#manifest, others))
   }
 
   #compared = false
@@ -244,7 +264,15 @@ export class Library {
     }
     const hot = this.#hot.get(segment) ?? new HotSegment(db, scratchOf(index), segment)
     if (file.size === hot.position || this.#unread.has(segment)) return
-    await hot.feed(files, file).catch((error: unknown) => this.give(segment, error))
     this.#hot.set(segment, hot)
+    try {
+      await hot.feed(files, file)
+    } catch (error) {
+      if (error instanceof DamagedFile) return this.give(segment, error)
+      // How much of it is in the tables is not known: it is read again from its beginning.
+      this.#hot.delete(segment)
+      this.#dropped.push(hot)
+      throw error
+    }
   }
 }

@@ -85,8 +85,8 @@ export function createMetrics(observed: Observed): Metrics {
   })
   for (const result of ['loaded', 'rejected']) reloads.inc({ result }, 0)
   observe(registry, observed)
-  observeSegments(gaugeIn(registry), observed)
-  observeSinks(registry, observed)
+  observeSegments(gaugeIn(registry), () => observed.segments())
+  observeSinks(registry, () => observed.sinks())
   observePolicy(registry, observed)
   return {
     request: (labels) => requests.inc(labels),
@@ -164,7 +164,7 @@ function observeCheckpoints(gauge: AddGauge, checkpoints: () => ReturnType<Obser
   )
 }
 
-function observeSegments(gauge: AddGauge, { segments }: Observed): void {
+function observeSegments(gauge: AddGauge, segments: () => ReturnType<Observed['segments']>): void {
   gauge('bailiwick_audit_segments', 'Segments of the audit record.', () => segments().count)
   gauge('bailiwick_audit_segments_compressed', 'Those of them that are compressed.', () => segments().compressed)
   gauge(
@@ -187,7 +187,7 @@ function observeSegments(gauge: AddGauge, { segments }: Observed): void {
   )
 }
 
-function observeSinks(registry: Registry, { sinks }: Observed): void {
+function observeSinks(registry: Registry, sinks: () => ReturnType<Observed['sinks']>): void {
   for (const [name, help, value] of [
     ['up', '1 while an audit sink takes records, else 0.', (one) => Number(one.up)],
     ['lag_records', 'Durable records that an audit sink does not have yet.', (one) => one.lagRecords],
@@ -199,7 +199,11 @@ function observeSinks(registry: Registry, { sinks }: Observed): void {
       'Records deleted before an audit sink had them, as far as it was seen since start.',
       (one) => one.missed,
     ],
-  ] as const satisfies readonly (readonly [string, string, (sink: ReturnType<typeof sinks>[number]) => number])[]) {
+  ] as const satisfies readonly (readonly [
+    string,
+    string,
+    (sink: ReturnType<Observed['sinks']>[number]) => number,
+  ])[]) {
     const gauge: Gauge<'sink'> = new Gauge({
       name: `bailiwick_audit_sink_${name}`,
       help,
