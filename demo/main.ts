@@ -2,6 +2,8 @@
 import { readFile, readdir, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
+import { readCheckKeys } from '../src/audit/keys.ts'
+import { verifyLog } from '../src/audit/verify.ts'
 import { people } from './parts/people.ts'
 import { startStage } from './stage.ts'
 import type { Stage } from './stage.ts'
@@ -114,6 +116,8 @@ async function check(stage: Stage): Promise<number> {
     'every step, asked and sent',
     `${records.length} decisions${scoped ? ', with what was sent' : ''}`,
   ])
+  const verified = await verifyRecord(stage)
+  add(verified.good, ['', 'the audit record, checked with its key', 'nothing was changed', verified.said])
   printTable(rows)
   say(
     failures === 0
@@ -121,6 +125,16 @@ async function check(stage: Stage): Promise<number> {
       : `\n${failures} of ${rows.length - 1} are not as expected.`,
   )
   return failures === 0 ? 0 : 1
+}
+
+/** What `bailiwick audit verify` says of the record. */
+async function verifyRecord({ dir, auditDir }: Stage): Promise<{ readonly good: boolean; readonly said: string }> {
+  const keys = readCheckKeys(await readFile(join(dir, 'audit-key.pub'), 'utf8'))
+  const report = await verifyLog({ dir: auditDir, keys, copy: null, partial: false })
+  if (!report.ok) return { good: false, said: report.error }
+  const { damage, records, checkpoints } = report.value
+  const said = damage === null ? `whole: ${records} records, ${checkpoints} signed checkpoints` : damage.sentence
+  return { good: damage === null && checkpoints > 0, said }
 }
 
 /** Live series begin with the second scrape; until then a federation has nothing to show. */

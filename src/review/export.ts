@@ -2,13 +2,13 @@ import { createHash, randomBytes } from 'node:crypto'
 
 import { chmod, open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Files } from '../audit/files.ts'
 import { digestOf } from './build.ts'
 import { columns } from './columns.ts'
 import { csvLine } from './csv.ts'
 import type { Values } from './duck.ts'
 import { conditionsOf } from './filter.ts'
-import { linesOf, segmentsIn } from './lines.ts'
+import { linesOf } from './lines.ts'
+import type { Log } from './request.ts'
 import type { Exported, ExportFormat } from './review.ts'
 import { subjectsOf } from './search.ts'
 import type { Looking } from './search.ts'
@@ -17,7 +17,7 @@ import { allColumns, nameText, quoted } from './sql-text.ts'
 
 /** Where an export goes, and where its lines come from. */
 interface Place {
-  readonly log: { readonly files: Files; readonly dir: string }
+  readonly log: Log
   readonly dir: string
   progress(records: number): void
 }
@@ -105,7 +105,7 @@ async function* recordLines(
 
 async function* segmentLines(log: Place['log'], segment: string, seqs: readonly number[]): AsyncGenerator<Buffer> {
   if (seqs.length === 0) return
-  const source = (await segmentsIn(log.files, log.dir)).get(segment)
+  const source = log.segments.get(segment)
   if (source === undefined) throw new Error(`segment ${segment} was deleted meanwhile`)
   const newline = Buffer.from('\n')
   for await (const [, line] of linesOf(log.files, source, seqs)) yield Buffer.concat([line, newline])

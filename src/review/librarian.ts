@@ -95,7 +95,7 @@ export class Librarian {
     const snapshot = this.#library.snapshot()
     if (question.method === 'lend') return this.#lending.lend(snapshot, signal)
     const looking = { db: this.#db, snapshot, within: question.within, signal }
-    const log = { files: this.#files, dir: this.#options.directory }
+    const log = { files: this.#files, segments: this.#library.segments }
     try {
       switch (question.method) {
         case 'search':

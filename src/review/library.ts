@@ -202,8 +202,9 @@ export class Library {
 
   async #look(): Promise<void> {
     const { files, directory } = this.options
-    const found = await sizesOf(files, directory, await segmentFiles(files, directory))
-    this.#segments = new Map(found.map((file) => [segmentOf(file.file), file]))
+    const names = await segmentFiles(files, directory)
+    const found = await Promise.all(names.map((name) => this.#known(name) ?? sizesOf(files, directory, [name])))
+    this.#segments = new Map(found.flat().map((file) => [segmentOf(file.file), file]))
     await this.#compare()
     for (const [segment, hot] of this.#hot) {
       if (this.#segments.has(segment)) continue
@@ -212,6 +213,12 @@ export class Library {
     }
     this.#measure()
     if (!this.isBehind) for (const [segment, file] of this.#pending()) await this.#feed(segment, file)
+  }
+
+  /** A compressed segment does not change: there can be thousands, and this is done for each search. */
+  #known(name: string): readonly ReadableFile[] | null {
+    const known = name.endsWith('.zst') ? this.#segments.get(segmentOf(name)) : undefined
+    return known?.file === name ? [known] : null
   }
 
   /** A segment that is not what it was when it was indexed is indexed anew. */

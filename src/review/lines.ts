@@ -1,5 +1,5 @@
 import type { Files, OpenFile } from '../audit/files.ts'
-import { LineSource, segmentFiles, segmentOf, sizesOf } from '../audit/read-segments.ts'
+import { LineSource } from '../audit/read-segments.ts'
 import type { ReadableFile } from '../audit/read-segments.ts'
 
 const newline = 0x0a
@@ -10,12 +10,6 @@ const nearBytes = 256 * 1024
 export function seqOf(line: Buffer): number | null {
   const [, seq] = /^\{"v":\d+,"seq":(\d+),/.exec(line.subarray(0, 64).toString('latin1')) ?? []
   return seq === undefined ? null : Number(seq)
-}
-
-/** The segments of a directory by their names without an ending, as they are now. */
-export async function segmentsIn(files: Files, dir: string): Promise<ReadonlyMap<string, ReadableFile>> {
-  const found = await sizesOf(files, dir, await segmentFiles(files, dir))
-  return new Map(found.map((file) => [segmentOf(file.file), file]))
 }
 
 /** Numbers of records that are read in one go, though others may stand between them. */
@@ -68,7 +62,9 @@ async function* scan(
 
 /** A position at which a line begins, and behind which the record stands if it is there. */
 async function before(files: Files, { path, size }: ReadableFile, seq: number): Promise<number> {
-  const opened = await files.open(path)
+  // One that was compressed just now is read from its beginning.
+  const opened = await files.open(path).catch(() => null)
+  if (opened === null) return 0
   try {
     let [low, high] = [0, size]
     while (high - low > nearBytes) {

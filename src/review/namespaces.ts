@@ -36,6 +36,7 @@ const inQuery = new Set(['query', 'match[]'])
 
 const remembered = new Map<string, About>()
 const mostRemembered = 5_000
+const longestRemembered = 4_000
 
 /**
  * Reads off a decision what it is about. Where it cannot be told, everything is: a search for a namespace may show too
@@ -51,6 +52,7 @@ export function aboutDecision(record: Fields, selectors: string): About {
   const known = remembered.get(key)
   if (known !== undefined) return known
   const about = readAbout(record, names, words)
+  if (key.length > longestRemembered) return about
   if (remembered.size >= mostRemembered) remembered.clear()
   remembered.set(key, about)
   return about
@@ -159,12 +161,15 @@ function likeOfRegex(regex: string): string {
 /** What was sent is printed from a tree, so each string in it is whole, and in double quotes. */
 function takeSent([name, value]: Pair, found: Found): void {
   if (!inQuery.has(name)) return takeWords(value, found)
-  for (const [, label = '', op = '', quoted = ''] of value.matchAll(
-    /([\w.:]*)"?\s*(=~|!~|!=|=)?\s*("(?:[^"\\]|\\.)*")/g,
-  )) {
+  for (const { 0: quoted, index } of value.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"/gs)) {
+    // Only so far back: a name can be as long as a query, and this is done for each string in it.
+    const before = value.slice(Math.max(0, index - longestLabel), index)
+    const [, label = '', op = ''] = /([\w.:]+)"?\s*(=~|!~|!=|=)\s*$/.exec(before) ?? []
     takeMatcher({ label, op, value: unquote(quoted) }, found)
   }
 }
+
+const longestLabel = 200
 
 function unquote(quoted: string): string {
   try {

@@ -1,11 +1,18 @@
 import type { Files } from '../audit/files.ts'
+import type { ReadableFile } from '../audit/read-segments.ts'
 import { conditionsOf } from './filter.ts'
-import { linesOf, segmentsIn } from './lines.ts'
+import { linesOf } from './lines.ts'
 import { reviewLimits } from './limits.ts'
 import { numberOf, textOf } from './review-row.ts'
 import type { FoundRecord } from './review.ts'
 import type { Looking } from './search.ts'
 import { outcomesOf, recordsOf } from './snapshot.ts'
+
+/** The segments by their names without an ending, and what reads them. */
+export interface Log {
+  readonly files: Files
+  readonly segments: ReadonlyMap<string, ReadableFile>
+}
 
 /** A record's place in the log. */
 export interface Spot {
@@ -20,13 +27,12 @@ const [hour, day] = [3_600_000, 86_400_000]
 export async function recordsOfRequest(
   looking: Omit<Looking, 'filter'>,
   id: string,
-  log: { readonly files: Files; readonly dir: string },
+  log: Log,
 ): Promise<readonly FoundRecord[]> {
   const spots = new Map((await spotsOf(looking, id)).map((spot) => [`${spot.segment} ${spot.seq}`, spot]))
-  const segments = await segmentsIn(log.files, log.dir)
   const found: FoundRecord[] = []
   for (const segment of new Set([...spots.values()].map((spot) => spot.segment))) {
-    const source = segments.get(segment)
+    const source = log.segments.get(segment)
     if (source === undefined) continue
     const here = [...spots.values()].filter((spot) => spot.segment === segment)
     const seqs = here.map(({ seq }) => seq).toSorted((one, other) => one - other)

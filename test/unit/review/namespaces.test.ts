@@ -127,6 +127,20 @@ describe('what a record is about', () => {
     assert.ok(finds({ ...plain, scope: `namespace: ${many}` }, 'n2999'))
   })
 
+  it('is read in a time that grows with the text, and no faster', () => {
+    const query = 'a'.repeat(400_000)
+    for (const text of [
+      query,
+      `{${query}="x"}`,
+      '"'.repeat(399_999),
+      `"${'\\\\'.repeat(100_000)}`,
+      '='.repeat(400_000),
+    ]) {
+      const sent = [{ path: '/q', params: [['query', text] as const] }]
+      assert.ok(!finds({ ...plain, sent }, 'shop'))
+    }
+  })
+
   it('never throws, whatever a record holds', () => {
     fc.assert(
       fc.property(fc.anything(), fc.anything(), fc.anything(), (scope, selectors, sent) => {
