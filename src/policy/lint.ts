@@ -14,7 +14,7 @@ export interface Findings {
 export function lint(policy: Omit<ParsedPolicy, 'warnings'>): Findings {
   return {
     errors: [...unknownRoles(policy), ...denyWithoutView(policy.rules)],
-    warnings: [...unusedRoles(policy), ...shadowed(policy.rules)],
+    warnings: [...unusedRoles(policy), ...narrowAudit(policy.rules), ...shadowed(policy.rules)],
   }
 }
 
@@ -35,6 +35,19 @@ function unusedRoles({ rules, memberships }: Rows): readonly string[] {
   return rules
     .filter(({ subject }) => subject.startsWith('role:') && !used.has(subject))
     .map(({ subject, at }) => `${at}: ${subject} has no members: this row reaches nobody`)
+}
+
+/** What somebody asked of one namespace can tell of another, so the record is shown whole or not at all. */
+function narrowAudit(rules: readonly Rule[]): readonly string[] {
+  return rules
+    .filter(
+      ({ action, effect, resource }) =>
+        /^audit:[a-z]+(\|audit:[a-z]+)*$/.test(action) && effect === 'allow' && 'label' in resource,
+    )
+    .map(
+      ({ at }) =>
+        `${at}: the record is read with every series or not at all: write * as the resource, or this row gives nothing`,
+    )
 }
 
 /**

@@ -2,7 +2,6 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Files } from '../audit/files.ts'
 import { DamagedFile } from '../audit/packed.ts'
-import { lastLines } from '../audit/previous.ts'
 import { segmentFiles, segmentOf, sizesOf } from '../audit/read-segments.ts'
 import type { ReadableFile } from '../audit/read-segments.ts'
 import { columns } from './columns.ts'
@@ -11,6 +10,7 @@ import { messageOf } from './duck.ts'
 import { unavailable } from './failure.ts'
 import { HotSegment } from './hot.ts'
 import { reviewLimits } from './limits.ts'
+import { endsIn } from './lines.ts'
 import { writeManifest } from './manifest.ts'
 import type { Manifest } from './manifest.ts'
 import { emptyTable } from './snapshot.ts'
@@ -202,9 +202,14 @@ export class Library {
 
   async #look(): Promise<void> {
     const { files, directory } = this.options
-    const names = await segmentFiles(files, directory)
-    const found = await Promise.all(names.map((name) => this.#known(name) ?? sizesOf(files, directory, [name])))
-    this.#segments = new Map(found.flat().map((file) => [segmentOf(file.file), file]))
+    const found = new Map<string, ReadableFile>()
+    for (const name of await segmentFiles(files, directory)) {
+      const known = this.#segments.get(segmentOf(name))
+      // A compressed segment does not change: there can be thousands, and this is done for each search.
+      if (known?.file === name && name.endsWith('.zst')) found.set(segmentOf(name), known)
+      else for (const file of await sizesOf(files, directory, [name])) found.set(segmentOf(name), file)
+    }
+    this.#segments = found
     await this.#compare()
     for (const [segment, hot] of this.#hot) {
       if (this.#segments.has(segment)) continue
@@ -215,37 +220,20 @@ export class Library {
     if (!this.isBehind) for (const [segment, file] of this.#pending()) await this.#feed(segment, file)
   }
 
-  /** A compressed segment does not change: there can be thousands, and this is done for each search. */
-  #known(name: string): readonly ReadableFile[] | null {
-    const known = name.endsWith('.zst') ? this.#segments.get(segmentOf(name)) : undefined
-    return known?.file === name ? [known] : null
-  }
-
-  /** A segment that is not what it was when it was indexed is indexed anew. */
+  /** A segment that is not what it was when it was indexed is indexed anew. Their ends are looked at once. */
   async #compare(): Promise<void> {
     const others = new Set<string>()
     for (const [segment, file] of this.#segments) {
       const known = this.#manifest.segments[segment]
       if (known === undefined) continue
-      if (known.size !== file.size || !(this.#compared || (await this.#endsIn(file, known.chain)))) others.add(segment)
+      if (known.size !== file.size || !(this.#compared || (await endsIn(this.options.files, file, known.chain))))
+        others.add(segment)
     }
     this.#compared = true
     if (others.size > 0) this.#revise(withoutSegments(this.#manifest, others))
   }
 
   #compared = false
-
-  /** Looked at once, and in plain segments only: to read the end of a compressed one, all of it must be read. */
-  async #endsIn({ path }: ReadableFile, chain: string): Promise<boolean> {
-    if (path.endsWith('.zst')) return true
-    const opened = await this.options.files.open(path)
-    try {
-      const [last = ''] = await lastLines(opened, 1)
-      return chain === '' || last.endsWith(`"chain":"${chain}"}`)
-    } finally {
-      await opened.close().catch(() => undefined)
-    }
-  }
 
   #pending(): readonly (readonly [string, ReadableFile])[] {
     return [...this.#segments].filter(([segment]) => !(segment in this.#manifest.segments))
@@ -276,6 +264,8 @@ export class Library {
       await hot.feed(files, file)
     } catch (error) {
       if (error instanceof DamagedFile) return this.give(segment, error)
+      // It came into the index meanwhile, and its tables went.
+      if (segment in this.#manifest.segments) return
       // How much of it is in the tables is not known: it is read again from its beginning.
       this.#hot.delete(segment)
       this.#dropped.push(hot)

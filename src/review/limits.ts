@@ -10,8 +10,8 @@ export const reviewLimits = {
   searchMs: 30_000,
   sqlMs: 30_000,
   exportMs: 2 * 3_600_000,
-  /** How long the child may take to load the library. */
-  startMs: 30_000,
+  /** How long files are lent to a query in SQL. */
+  leaseMs: 120_000,
   /** Between two starts of a child that dies, at least and at most. */
   restartMs: 500,
   restartMostMs: 30_000,

@@ -1,4 +1,5 @@
 import type { Files, OpenFile } from '../audit/files.ts'
+import { lastLines } from '../audit/previous.ts'
 import { LineSource } from '../audit/read-segments.ts'
 import type { ReadableFile } from '../audit/read-segments.ts'
 
@@ -10,6 +11,18 @@ const nearBytes = 256 * 1024
 export function seqOf(line: Buffer): number | null {
   const [, seq] = /^\{"v":\d+,"seq":(\d+),/.exec(line.subarray(0, 64).toString('latin1')) ?? []
   return seq === undefined ? null : Number(seq)
+}
+
+/** Is this the chain value of a segment's last line? Of plain segments only: a compressed one would have to be read whole. */
+export async function endsIn(files: Files, { path }: ReadableFile, chain: string): Promise<boolean> {
+  if (path.endsWith('.zst') || chain === '') return true
+  const opened = await files.open(path)
+  try {
+    const [last = ''] = await lastLines(opened, 1)
+    return last.endsWith(`"chain":"${chain}"}`)
+  } finally {
+    await opened.close().catch(() => undefined)
+  }
 }
 
 /** Numbers of records that are read in one go, though others may stand between them. */

@@ -67,7 +67,8 @@ export class Link {
     if (this.#stopped) return Promise.resolve(fail(stopping))
     if (this.#child === null) return Promise.resolve(fail(this.#status.failure ?? gone))
     if (signal.aborted) return Promise.resolve(fail(cancelled))
-    if (this.#waiting.size >= reviewLimits.waiting) return Promise.resolve(fail(tooMany))
+    const full = this.#waiting.size >= reviewLimits.waiting && question.method !== 'giveBack'
+    if (full) return Promise.resolve(fail(tooMany))
     const id = ++this.#numbers
     return new Promise((resolve) => {
       const give = (why: ReviewFailure): void => {
