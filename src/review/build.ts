@@ -9,7 +9,7 @@ import type { Database, Row, Values } from './duck.ts'
 import { filesOf, prefixIn, takeLines } from './intake.ts'
 import { reviewLimits } from './limits.ts'
 import { syncDir } from './manifest.ts'
-import type { Indexed, Late, Part } from './manifest.ts'
+import type { Indexed, Part, SideFile } from './manifest.ts'
 import { allColumns, firstOutcomes, joinedColumns, outcomeNames, outcomeRows } from './sql-text.ts'
 import { quoted, quotedList, recordRows } from './sql-text.ts'
 
@@ -32,14 +32,23 @@ const readParts = (paths: readonly string[]): string => `read_parquet(${quotedLi
 export interface Built {
   readonly indexed: Indexed
   readonly parts: readonly Part[]
-  readonly late: Late | null
+  readonly late: SideFile | null
+  /** Undefined: as before. */
+  readonly people: SideFile | undefined
+}
+
+/** Paths of what there is beside the parts, and the segments that were deleted. */
+export interface Before {
+  readonly late: string | null
+  readonly people: string | null
+  readonly gone: readonly string[]
 }
 
 /** Makes parts of a segment, one for each day in it. `late`: path of the outcomes that wait already. */
 export async function buildSegment(
   shop: Workshop,
   source: ReadableFile,
-  { late, gone }: { readonly late: string | null; readonly gone: readonly string[] },
+  { late, people, gone }: Before,
 ): Promise<Built> {
   const segment = segmentOf(source.file)
   const taken = await takeLines(shop.files, source, { from: 0, segment, prefix: prefixIn(shop.scratch, shop.number()) })
@@ -55,7 +64,10 @@ export async function buildSegment(
     }
     const outcomes = taken.outcomes.rows === 0 ? null : outcomeRows([taken.outcomes.path])
     const indexed = { size: source.size, chain: taken.chain, records: taken.records }
-    return { indexed, parts, late: await writeLate(shop, { late, gone: [...gone, segment] }, outcomes) }
+    const paths = parts.map(({ file }) => join(shop.index, file))
+    const named = paths.length === 0 ? undefined : await writePeople(shop, people, paths)
+    const left = await writeLate(shop, { late, gone: [...gone, segment] }, outcomes)
+    return { indexed, parts, late: left, people: named }
   } finally {
     for (const file of filesOf(taken)) await rm(file, { force: true })
   }
@@ -138,7 +150,7 @@ async function writeLate(
   shop: Workshop,
   { late, gone }: { readonly late: string | null; readonly gone: readonly string[] },
   outcomes: string | null,
-): Promise<Late | null> {
+): Promise<SideFile | null> {
   const kept = `WHERE NOT list_contains(${quotedList(gone)}, outcome_segment)`
   const sources = [
     ...(late === null ? [] : [`SELECT ${outcomeColumnsText} FROM read_parquet(${quoted(late)}) ${kept}`]),
@@ -147,7 +159,18 @@ async function writeLate(
   return sources.length === 0 ? null : writeOutcomes(shop, sources.join(' UNION ALL '))
 }
 
-async function writeOutcomes(shop: Workshop, select: string): Promise<Late | null> {
+/** Who had which name: those of before, and those of new parts. They stay when their records go; they are then in vain. */
+async function writePeople(shop: Workshop, before: string | null, parts: readonly string[]): Promise<SideFile> {
+  const sources = [parts, ...(before === null ? [] : [[before]])].map(
+    (paths) => `SELECT subject, name FROM ${readParts(paths)}`,
+  )
+  const select = `SELECT DISTINCT subject, name FROM (${sources.join(' UNION ALL ')}) WHERE subject IS NOT NULL`
+  const file = `people-${numberText(shop.number())}.parquet`
+  const { bytes, sha256 } = await write(shop, file, `${select} ORDER BY name, subject`, shop.index)
+  return { file, bytes, sha256 }
+}
+
+async function writeOutcomes(shop: Workshop, select: string): Promise<SideFile | null> {
   const file = `late-${numberText(shop.number())}.parquet`
   const { rows, bytes, sha256 } = await write(shop, file, `${select} ORDER BY request, outcome_seq`, shop.index)
   if (rows > 0) return { file, bytes, sha256 }

@@ -33,12 +33,12 @@ export class Compactor {
     const [source] = library.unindexed
     if (source === undefined) return false
     const segment = segmentOf(source.file)
-    const { late } = library.manifest
-    const from = { late: late === null ? null : library.pathOf(late.file), gone: library.gone }
+    const from = { ...library.sides, gone: library.gone }
     try {
-      const { indexed, parts, late } = await buildSegment(this.#shop, source, from)
+      const { indexed, parts, late, people } = await buildSegment(this.#shop, source, from)
       const segments = { ...library.manifest.segments, [segment]: indexed }
-      await library.change({ add: parts, segments, late }, this.#next, revision)
+      const change = { add: parts, segments, late, ...(people === undefined ? {} : { people }) }
+      await library.change(change, this.#next, revision)
     } catch (error) {
       if (!(error instanceof DamagedFile)) throw error
       library.give(segment, error)
@@ -70,8 +70,7 @@ export class Compactor {
     const parts = library.options.index === library.options.parts ? mergeable(library.manifest.parts) : null
     if (parts === null) return false
     const { revision } = library
-    const { late } = library.manifest
-    const merged = await mergeParts(this.#shop, parts, late === null ? null : library.pathOf(late.file))
+    const merged = await mergeParts(this.#shop, parts, library.sides.late)
     await library.change({ remove: parts, add: merged }, this.#next, revision)
     return true
   }

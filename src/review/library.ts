@@ -123,13 +123,21 @@ export class Library {
     }
     const me = Symbol('snapshot')
     this.#taken.add(me)
-    const { parts, late } = this.#manifest
     return {
-      parts: parts.map((part) => ({ ...part, path: this.pathOf(part.file) })),
+      parts: this.#manifest.parts.map((part) => ({ ...part, path: this.pathOf(part.file) })),
       hot: [...this.#hot.values()].map(({ tables }) => tables).filter(({ records }) => records > 0),
-      late: late === null ? null : this.pathOf(late.file),
+      ...this.sides,
       gone: this.gone,
       release: () => void this.#taken.delete(me),
+    }
+  }
+
+  /** Paths of the tables beside the parts. */
+  get sides(): Pick<Snapshot, 'late' | 'people'> {
+    const { late, people } = this.#manifest
+    return {
+      late: late === null ? null : this.pathOf(late.file),
+      people: people === null ? null : this.pathOf(people.file),
     }
   }
 
@@ -163,11 +171,15 @@ export class Library {
     const before = this.#manifest
     const manifest = changed(before, change, next)
     for (const part of change.add ?? []) this.#own.add(part.file)
-    if (change.late !== undefined && change.late !== null) this.#own.add(change.late.file)
+    for (const side of [change.late, change.people]) if (side !== undefined && side !== null) this.#own.add(side.file)
     if (index === parts) await writeManifest(index, manifest)
     if (revision !== this.#revision) return
     const since = performance.now()
-    const old = [...(change.remove ?? []), ...(before.late === null || change.late === undefined ? [] : [before.late])]
+    const old = [
+      ...(change.remove ?? []),
+      ...(before.late === null || change.late === undefined ? [] : [before.late]),
+      ...(before.people === null || change.people === undefined ? [] : [before.people]),
+    ]
     this.#trash.push(...old.map(({ file }) => ({ path: this.pathOf(file), since })))
     this.#manifest = manifest
     for (const [segment, hot] of this.#hot) {

@@ -35,8 +35,8 @@ export interface Indexed {
   readonly records: number
 }
 
-/** Outcomes whose decisions are in the parts of older segments. */
-export interface Late {
+/** A table beside the parts. */
+export interface SideFile {
   readonly file: string
   readonly bytes: number
   readonly sha256: string
@@ -49,10 +49,20 @@ export interface Manifest {
   readonly next: number
   readonly segments: Readonly<Record<string, Indexed>>
   readonly parts: readonly Part[]
-  readonly late: Late | null
+  /** Outcomes whose decisions are in the parts of older segments. */
+  readonly late: SideFile | null
+  /** Which names people had: to be found by name, somebody's records need not all be looked at. */
+  readonly people: SideFile | null
 }
 
-export const emptyManifest: Manifest = { schema: schemaVersion, next: 1, segments: {}, parts: [], late: null }
+export const emptyManifest: Manifest = {
+  schema: schemaVersion,
+  next: 1,
+  segments: {},
+  parts: [],
+  late: null,
+  people: null,
+}
 
 export const manifestPath = (dir: string): string => join(dir, 'manifest.json')
 
@@ -67,7 +77,7 @@ export async function readManifest(dir: string): Promise<Manifest> {
 }
 
 function isManifest(found: unknown): found is Manifest {
-  const { schema, next, segments, parts, late }: Partial<Record<keyof Manifest, unknown>> = Object(found)
+  const { schema, next, segments, parts, late, people }: Partial<Record<keyof Manifest, unknown>> = Object(found)
   return (
     schema === schemaVersion &&
     typeof next === 'number' &&
@@ -75,7 +85,7 @@ function isManifest(found: unknown): found is Manifest {
     segments !== null &&
     Array.isArray(parts) &&
     parts.every((part: unknown) => isPart(part)) &&
-    (late === null || typeof Object(late).file === 'string')
+    [late, people].every((one) => one === null || typeof Object(one).file === 'string')
   )
 }
 

@@ -8,7 +8,7 @@ import type { Foldable, Folded } from './fold.ts'
 import { reviewLimits } from './limits.ts'
 import type { ReviewFilter, ReviewPage, Within } from './review.ts'
 import { reviewRow, textOf } from './review-row.ts'
-import { outcomesOf, recordsOf, sizeOf, spanOf } from './snapshot.ts'
+import { outcomesOf, peopleOf, recordsOf, sizeOf, spanOf } from './snapshot.ts'
 import type { Snapshot, Span } from './snapshot.ts'
 
 /** What a search is made of. */
@@ -62,8 +62,7 @@ export async function search(
 export async function subjectsOf(looking: Looking): Promise<readonly string[] | null> {
   const { db, snapshot, filter, signal } = looking
   if (filter.person === undefined) return null
-  const span = { from: filter.from ?? -Infinity, to: filter.to ?? Infinity }
-  const sql = `SELECT DISTINCT subject FROM (${recordsOf(snapshot, span)}) WHERE name = $1 AND subject IS NOT NULL LIMIT 1001`
+  const sql = `SELECT DISTINCT subject FROM (${peopleOf(snapshot)}) WHERE name = $1 AND subject IS NOT NULL LIMIT 1001`
   const found = (await db.query(sql, [filter.person], signal)).map(({ subject }) => String(subject))
   // A name that a thousand people have narrows nothing.
   return found.length > 1_000 ? null : [...new Set([filter.person, ...found])]

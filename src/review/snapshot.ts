@@ -8,6 +8,8 @@ export interface Snapshot {
   readonly hot: readonly HotTables[]
   /** Path of the outcomes whose decisions are in older parts. */
   readonly late: string | null
+  /** Path of the names that people of the parts had. */
+  readonly people: string | null
   /** Segments that were deleted: what parts still hold of them does not count. */
   readonly gone: readonly string[]
   release(): void
@@ -63,6 +65,15 @@ const isIn = ({ least, most }: Part, subject: string): boolean =>
   least !== null && most !== null && compare(least, subject) <= 0 && compare(subject, most) <= 0
 
 const compare = (one: string, other: string): number => Buffer.compare(Buffer.from(one), Buffer.from(other))
+
+/** A query for the names that people had, and still have in what is not in the index. */
+export function peopleOf({ hot, people }: Snapshot): string {
+  const sources = [
+    ...(people === null ? [] : [`SELECT subject, name FROM read_parquet(${quotedList([people])})`]),
+    ...hot.map(({ rows }) => `SELECT subject, name FROM ${rows}`),
+  ]
+  return sources.length === 0 ? `SELECT subject, name FROM ${emptyTable}` : sources.join(' UNION ALL ')
+}
 
 /** A query for the outcomes that are not joined yet; null where there are none. */
 export function outcomesOf({ hot, late }: Snapshot): string | null {

@@ -2,10 +2,10 @@ import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from './build.ts'
 import { emptyManifest, manifestPath, readManifest } from './manifest.ts'
-import type { Late, Manifest, Part } from './manifest.ts'
+import type { Manifest, Part, SideFile } from './manifest.ts'
 
 const partName = /^part-\d+\.parquet$/
-const lateName = /^late-\d+\.parquet$/
+const sideName = /^(late|people)-\d+\.parquet$/
 const dayName = /^day=[\d-]+$/
 const asideName = /^manifest\.[0-9a-f]+\.part$/
 
@@ -48,7 +48,9 @@ async function soundManifest(index: string, manifest: Manifest, check: Check): P
   const isSound = (file: Pick<Part, 'file' | 'bytes' | 'sha256'>): Promise<boolean> =>
     check(join(index, file.file), file).catch(() => false)
   // Whose decisions an outcome waits for is not known: without them, all is made again.
-  if (manifest.late !== null && !(await isSound(manifest.late))) return { ...emptyManifest, next: manifest.next }
+  for (const side of [manifest.late, manifest.people]) {
+    if (side !== null && !(await isSound(side))) return { ...emptyManifest, next: manifest.next }
+  }
   const bad = new Set<string>()
   for (const part of manifest.parts) if (!(await isSound(part))) for (const segment of part.segments) bad.add(segment)
   return bad.size === 0 ? manifest : withoutSegments(manifest, bad)
@@ -84,9 +86,13 @@ async function looksWhole(path: string, { bytes }: Pick<Part, 'bytes'>): Promise
 
 /** A crash between writing a file and naming it in the manifest leaves one that nobody knows. */
 async function removeStrangers(index: string, manifest: Manifest): Promise<void> {
-  const known = new Set([...manifest.parts.map(({ file }) => file), manifest.late?.file ?? ''])
+  const known = new Set([
+    ...manifest.parts.map(({ file }) => file),
+    manifest.late?.file ?? '',
+    manifest.people?.file ?? '',
+  ])
   for (const name of await readdir(index)) {
-    if ((lateName.test(name) && !known.has(name)) || asideName.test(name)) await rm(join(index, name), { force: true })
+    if ((sideName.test(name) && !known.has(name)) || asideName.test(name)) await rm(join(index, name), { force: true })
     if (!dayName.test(name)) continue
     for (const file of await readdir(join(index, name))) {
       if (partName.test(file) && !known.has(`${name}/${file}`)) await rm(join(index, name, file), { force: true })
@@ -99,11 +105,16 @@ export interface Change {
   readonly remove?: readonly Part[]
   readonly add?: readonly Part[]
   readonly segments?: Manifest['segments']
-  readonly late?: Late | null
+  readonly late?: SideFile | null
+  readonly people?: SideFile | null
 }
 
 /** The manifest after a change. */
-export function changed(manifest: Manifest, { remove = [], add = [], segments, late }: Change, next: number): Manifest {
+export function changed(
+  manifest: Manifest,
+  { remove = [], add = [], segments, late, people }: Change,
+  next: number,
+): Manifest {
   const removed = new Set(remove.map(({ file }) => file))
   return {
     ...manifest,
@@ -111,5 +122,6 @@ export function changed(manifest: Manifest, { remove = [], add = [], segments, l
     segments: segments ?? manifest.segments,
     parts: [...manifest.parts.filter(({ file }) => !removed.has(file)), ...add],
     late: late === undefined ? manifest.late : late,
+    people: people === undefined ? manifest.people : people,
   }
 }

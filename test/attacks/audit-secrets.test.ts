@@ -68,10 +68,11 @@ describe('the audit directory', { timeout: 60_000 }, () => {
     marks.set(place, secret)
     return secret
   }
-  /** Every byte of every file in it. */
+  /** Every byte of every file in it, and below. */
   async function bytes(): Promise<Buffer> {
-    const names = (await readdir(world.auditDir)).toSorted()
-    return Buffer.concat(await Promise.all(names.map((name) => readFile(join(world.auditDir, name)))))
+    const found = await readdir(world.auditDir, { recursive: true, withFileTypes: true })
+    const files = found.filter((one) => one.isFile()).map(({ parentPath, name }) => join(parentPath, name))
+    return Buffer.concat(await Promise.all(files.map((path) => readFile(path).catch(() => Buffer.alloc(0)))))
   }
   /** The places whose secrets are in it, as they are or in another spelling. */
   async function found(): Promise<readonly string[]> {
