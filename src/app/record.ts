@@ -98,7 +98,7 @@ function openBeside(
     covered: () => log.covered(),
     record,
     wanted: (lastSeq) => lackingSink(sinks, lastSeq),
-    told: () => tellRetention(retention.status(), operational),
+    told: () => tellRetention(retention.status(), kept, operational),
   })
   retention.start()
   return { sinks, retention }

@@ -1,5 +1,5 @@
 import type { AuditStatus } from '../audit/log.ts'
-import type { RetentionStatus } from '../audit/retention.ts'
+import type { RetentionOptions, RetentionStatus } from '../audit/retention.ts'
 import type { SinkStatus } from '../audit/sinks/sinks.ts'
 import type { Config } from '../config/config.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -55,12 +55,17 @@ export function tellSink({ name, required, state, because, problem, lagRecords }
 }
 
 /** Says what keeps segments from being compressed or deleted, or that nothing does any more. */
-export function tellRetention({ hold, blocked, failure, problems, deleted }: RetentionStatus, log: Logger): void {
+export function tellRetention(
+  { hold, blocked, failure, problems, deleted }: RetentionStatus,
+  { keepMs, maxBytes }: RetentionOptions,
+  log: Logger,
+): void {
+  const deletes = keepMs !== null || maxBytes !== null
   if (problems.length > 0) log.error({ problems }, 'damaged audit segments are not deleted: bailiwick audit verify')
   if (failure !== null) log.error({ failure }, 'audit segments cannot be compressed or deleted')
   else if (hold !== null) log.info({ hold }, 'a legal hold: no audit segment is deleted')
-  else if (blocked !== null) log.warn({ blocked }, 'no audit segment is deleted for now')
-  else log.info({ deleted }, 'audit segments are kept as long as they should be')
+  else if (blocked !== null && deletes) log.warn({ blocked }, 'no audit segment is deleted for now')
+  else if (deletes) log.info({ deleted }, 'audit segments are kept as long as they should be')
 }
 
 /** For the metrics. */

@@ -137,10 +137,10 @@ export function decisionEntry(
   outcome: { readonly allowed: ScopedRequest | null } | { readonly denied: string },
 ): DecisionEntry {
   const { request, identity, decision, found } = visit
-  const claimed = [...claims, ...tokens].flatMap((name) => {
+  const said = [...claims, ...tokens].flatMap((name) => {
     const value = request.headers[name]
     if (typeof value !== 'string') return []
-    return [[name, tokens.some((token) => token === name) ? notRecorded : value.slice(0, maxClaim)] as const]
+    return [[name, claimed(name, value)] as const]
   })
   return {
     kind: 'decision',
@@ -148,12 +148,12 @@ export function decisionEntry(
     received: visit.received.toISOString(),
     who: identity,
     from: fromOf(visit),
-    ...(claimed.length === 0 ? {} : { claimed: Object.fromEntries(claimed) }),
+    ...(said.length === 0 ? {} : { claimed: Object.fromEntries(said) }),
     cluster: visit.cluster,
     method: request.method ?? '',
     endpoint: found?.name ?? null,
     path: visit.path,
-    asked: visit.asked.map(([name, value]) => [name, isKnown(visit, name) ? value : notRecorded] as const),
+    asked: askedOf(visit),
     because: decision?.because ?? [],
     ...(decision === null || decision.reasons.length === 0 ? {} : { reasons: decision.reasons }),
     scope: decision === null ? '' : describeScope(decision.scope),
@@ -173,10 +173,14 @@ export function decisionEntry(
  * What a client's repetitions have in common: Grafana asks again with GET what was refused to a POST, and a reader wants to see
  * that once.
  */
-function foldOf({ identity, cluster, found, asked }: Visit): { readonly fold?: string } {
+function foldOf(visit: Visit): { readonly fold?: string } {
+  const { identity, cluster, found } = visit
   if (identity === null || found === null) return {}
   const { issuer, subject, actor } = identity
-  const pairs = asked.map((pair) => JSON.stringify(pair)).toSorted()
+  // Of what is recorded only: with the rest, somebody could try out what was in it.
+  const pairs = askedOf(visit)
+    .map((pair) => JSON.stringify(pair))
+    .toSorted()
   return {
     fold: hash('sha256', JSON.stringify([issuer, subject, actor ?? '', cluster, found.name, pairs])).slice(0, 16),
   }
@@ -187,6 +191,15 @@ const sentOf = ({ path, params, names }: ScopedRequest): readonly { path: string
   { path, params },
   ...(names === undefined ? [] : sentOf(names)),
 ]
+
+const askedOf = (visit: Visit): Params =>
+  visit.asked.map(([name, value]) => [name, isKnown(visit, name) ? value : notRecorded] as const)
+
+/** What the record keeps of a header that anybody can set. A page of Grafana's can have been opened with a token in its query. */
+function claimed(name: string, value: string): string {
+  if (tokens.some((token) => token === name)) return notRecorded
+  return (name === 'x-grafana-referer' ? value.replace(/[?#].*$/s, '') : value).slice(0, maxClaim)
+}
 
 /** A parameter that no endpoint has may hold anything, a token for example: its value stays out of the record. */
 const isKnown = ({ found }: Visit, name: string): boolean =>

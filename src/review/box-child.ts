@@ -26,7 +26,8 @@ async function run(message: BoxMessage): Promise<void> {
     const connection = await closedConnection(duck.value, message)
     say(await answer(duck.value, connection, message.text))
   } catch (error) {
-    const remedy = 'the columns of records are in docs/warehouse.md'
+    const memory = messageOf(error).startsWith('Out of Memory')
+    const remedy = memory ? 'ask for less' : 'the columns of records are in docs/warehouse.md'
     say({ is: 'no', failure: error instanceof ReviewError ? error.failure : refused(plainOf(error), remedy).failure })
   }
 }
@@ -99,8 +100,6 @@ const dateText = (date: Date): string => (Number.isNaN(date.getTime()) ? 'invali
 const textOf = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part)) ?? ''
 
-/** What the library says, without the paths of this machine. */
+/** What the library says: without the paths of this machine, and without its advice, which is for whoever runs it. */
 const plainOf = (error: unknown): string =>
-  messageOf(error)
-    .replaceAll(/"?\/[^\s"']*"?/g, '…')
-    .slice(0, 2_000)
+  (messageOf(error).split('\n\n')[0] ?? '').replaceAll(/"?\/[^\s"']*"?/g, '…').slice(0, 2_000)

@@ -21,7 +21,11 @@ type Json = Readonly<Record<string, unknown>>
 
 const root = join(import.meta.dirname, '../..')
 const schema: Json = JSON.parse(readFileSync(join(root, 'docs/audit-record.schema.json'), 'utf8'))
-const source = readFileSync(join(root, 'src/audit/record.ts'), 'utf8')
+const source = ['request', 'review', 'log']
+  .map((part) => `src/audit/record-${part}.ts`)
+  .concat('src/audit/record.ts')
+  .map((file) => readFileSync(join(root, file), 'utf8'))
+  .join('\n')
 const page = readFileSync(join(root, 'docs/audit-record.md'), 'utf8')
 
 const at = (from: unknown, ...path: readonly string[]): unknown =>
