@@ -12,7 +12,7 @@ import { openReviewing } from './app/reviewing.ts'
 import { close, listen, urlOf } from './app/servers.ts'
 import { openSources } from './app/sources.ts'
 import type { Mesh } from './app/sources.ts'
-import { numbersOf, segmentNumbers, sinkNumbers } from './app/tell-record.ts'
+import { numbersOf, reviewNumbers, segmentNumbers, sinkNumbers } from './app/tell-record.ts'
 import { version } from './app/version.ts'
 import type { AuditLog } from './audit/log.ts'
 import type { AuditEntry } from './audit/record.ts'
@@ -160,12 +160,14 @@ function runningApp(parts: Parts, { server, admin, inFlight, state, grace }: Doo
 function buildParts(config: Config, first: Policy, log: Logger): Parts {
   const recording = openRecord(config, { log, clock: () => new Date(), newId: randomUUID })
   const { audit, announce } = recording
+  const review = openReviewing(config, audit, log)
   const issuers = config.issuers.map((options) => openIssuer(options, Date.now))
   const datasources = config.datasources.map((options) => openDatasource(options, Date.now))
   const quota = openQuota()
   const metrics = createMetrics({
     quota: () => quota.state(),
     audit: () => numbersOf(audit.status()),
+    review: () => (review === null ? null : reviewNumbers(review.review.status())),
     segments: () => segmentNumbers(recording.retention.status()),
     sinks: () => recording.sinks.status().map(sinkNumbers),
     policy() {
@@ -186,7 +188,7 @@ function buildParts(config: Config, first: Policy, log: Logger): Parts {
   return {
     audit,
     recording,
-    review: openReviewing(config, audit, log),
+    review,
     issuers,
     datasources,
     mesh: openMesh(config, log),

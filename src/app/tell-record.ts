@@ -2,6 +2,7 @@ import type { AuditStatus } from '../audit/log.ts'
 import type { RetentionOptions, RetentionStatus } from '../audit/retention.ts'
 import type { SinkStatus } from '../audit/sinks/sinks.ts'
 import type { Config } from '../config/config.ts'
+import type { ReviewStatus } from '../review/review.ts'
 import type { Logger } from '../telemetry/log.ts'
 
 /** Says at the start, for everybody to see, what the record is worth. */
@@ -103,4 +104,11 @@ export const segmentNumbers = ({ segments, hold, blocked, failure, problems, ...
   held: hold !== null,
   blocked: blocked !== null,
   failing: failure !== null || problems.length > 0,
+})
+
+/** The same of searching it. */
+export const reviewNumbers = ({ state, indexed, waiting }: ReviewStatus) => ({
+  ready: state === 'ready',
+  indexed,
+  waiting,
 })

@@ -33,6 +33,8 @@ export interface Observed {
     readonly blocked: boolean
     readonly failing: boolean
   }
+  /** Searching the record; null where nobody does. */
+  review(): { readonly ready: boolean; readonly indexed: number; readonly waiting: number } | null
   sinks(): readonly {
     readonly name: string
     readonly up: boolean
@@ -86,6 +88,7 @@ export function createMetrics(observed: Observed): Metrics {
   for (const result of ['loaded', 'rejected']) reloads.inc({ result }, 0)
   observe(registry, observed)
   observeSegments(gaugeIn(registry), () => observed.segments())
+  observeReview(gaugeIn(registry), () => observed.review())
   observeSinks(registry, () => observed.sinks())
   observePolicy(registry, observed)
   return {
@@ -184,6 +187,18 @@ function observeSegments(gauge: AddGauge, segments: () => ReturnType<Observed['s
     'bailiwick_audit_retention_failing',
     '1 while segments cannot be compressed or deleted, or are damaged, else 0.',
     () => Number(segments().failing),
+  )
+}
+
+function observeReview(gauge: AddGauge, review: () => ReturnType<Observed['review']>): void {
+  gauge('bailiwick_review_ready', '1 while the record can be searched with a browser, else 0.', () =>
+    Number(review()?.ready === true),
+  )
+  gauge('bailiwick_review_indexed_records', 'Records in the sorted index.', () => review()?.indexed ?? 0)
+  gauge(
+    'bailiwick_review_waiting_records',
+    'Records that a search still reads from the segments.',
+    () => review()?.waiting ?? 0,
   )
 }
 
