@@ -338,8 +338,12 @@ describe('Grafana’s datasource', () => {
       'x-grafana-id': forged({ sub: 'user:carol', groups: ['platform'] }),
     }
     const sent = { ...told, ...secret }
-    // That a token was sent is on record; the token is not.
-    const claimed = { ...told, 'x-grafana-id': '(not recorded)' }
+    // That a token was sent is on record; the token is not, nor the query of a page, in which one can be.
+    const claimed = {
+      ...told,
+      'x-grafana-id': '(not recorded)',
+      'x-grafana-referer': 'http://grafana.test/d/adk2xyz/top-line',
+    }
     const names: PanelQuery = { expr: 'count by (namespace) (up)', ...range }
 
     it('are in the record as claimed, and give nobody anything', async () => {
