@@ -52,6 +52,7 @@ export function openBrowser(config: Config, { issuers, policy, review, log, cloc
     logoutTokens: openLogoutTokens(keys, clientId, clock),
     clusters: config.clusters.map(({ name }) => name),
     cli: config.cli !== null,
+    bestEffort: config.audit.mode === 'best-effort',
     review,
     policy,
     log,

@@ -24,6 +24,8 @@ export interface PageParts {
   readonly clusters: readonly string[]
   /** Can people log in on the command line? */
   readonly cli: boolean
+  /** May an answer of this gateway leave although its record could not be kept? Every page says so then. */
+  readonly bestEffort: boolean
   /** Null where nobody looks at the record with a browser. */
   readonly review: Reviewing | null
   readonly policy: () => Policy

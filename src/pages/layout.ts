@@ -15,6 +15,8 @@ export interface Page {
   /** After how many seconds a browser that runs no script loads it anew; null: never. */
   readonly again?: number | null
   readonly script: boolean
+  /** May an answer of this gateway leave without a record? */
+  readonly bestEffort: boolean
   /** The request's id, by which the record and the log know it. */
   readonly request: string
 }
@@ -27,7 +29,8 @@ interface Link {
 }
 
 /** The whole document. */
-export function layout({ title, name, body, request, links = [], wide = false, again = null, script }: Page): string {
+export function layout(page: Page): string {
+  const { title, name, body, request, links = [], wide = false, again = null, script, bestEffort } = page
   const usual = [
     { to: paths.home, text: 'My access' },
     { to: paths.logout, text: 'Sign out' },
@@ -52,6 +55,7 @@ export function layout({ title, name, body, request, links = [], wide = false, a
         <header><strong>bailiwick</strong>${me}</header>
         <main id="content" tabindex="-1">
           <h1>${title}</h1>
+          ${bestEffort ? html`<p role="note"><strong>Best effort:</strong> an answer of this gateway may leave although nothing of it is on record.</p>` : null}
           ${body}
         </main>
         <footer>Request <code>${request}</code></footer>

@@ -47,12 +47,19 @@ function headersOf(
 export function show(
   parts: PageParts,
   { id }: PageRequest,
-  page: Omit<Page, 'request' | 'script'>,
+  page: Omit<Page, 'request' | 'script' | 'bestEffort'>,
   options: ReplyOptions = {},
 ): TextAnswer {
   const { status = 200, cookies = [], record = nothing, script = false } = options
   const headers = { ...headersOf(parts, options), 'content-type': 'text/html; charset=utf-8' }
-  return { is: 'answer', status, headers, cookies, body: layout({ ...page, request: id, script }), record }
+  return {
+    is: 'answer',
+    status,
+    headers,
+    cookies,
+    body: layout({ ...page, request: id, script, bestEffort: parts.bestEffort }),
+    record,
+  }
 }
 
 /** A redirect, to an absolute URL: a path alone can be read as another host. */

@@ -45,6 +45,7 @@ interface Options {
   readonly state?: SessionState
   readonly session?: Partial<Session>
   readonly without?: boolean
+  readonly bestEffort?: boolean
   readonly dir?: string
   readonly keys?: readonly CheckKey[]
   /** Does the pages' own record fail? */
@@ -95,6 +96,7 @@ export async function reviewPages(options: Options = {}): Promise<ReviewPages> {
     sealer,
     clusters,
     cli: false,
+    bestEffort: options.bestEffort ?? false,
     review: without ? null : { review, dir, keys, append },
     policy: () => policy.value,
     log: createLog({ level: 'error' }),

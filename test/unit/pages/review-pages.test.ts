@@ -43,6 +43,14 @@ describe('the search', () => {
     ])
     assert.match(policy, /^sha256:/)
   })
+  it('says on every page where answers may leave without a record, and only there', async () => {
+    for (const bestEffort of [true, false]) {
+      const pages = await reviewPages({ bestEffort })
+      for (const path of [page, `${page}saved`]) {
+        assert.equal(textOf(await pages.get(path)).includes('<strong>Best effort:</strong>'), bestEffort)
+      }
+    }
+  })
   it('does not show looks at itself unless they are asked for', async () => {
     const pages = await reviewPages()
     for (let round = 0; round < 3; round++) await pages.get(page)
