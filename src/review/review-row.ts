@@ -6,6 +6,8 @@ export const textOf = (value: unknown): string | null => (typeof value === 'stri
 export const numberOf = (value: unknown): number | null =>
   typeof value === 'bigint' || typeof value === 'number' ? Number(value) : null
 
+const textsOf = (value: unknown): readonly string[] => (Array.isArray(value) ? value.map(String) : [])
+
 const decisionOf = (value: unknown): ReviewRow['decision'] => (value === 'allow' || value === 'deny' ? value : null)
 
 /** A row of a list. `outcome`: where the index has not joined it yet. */
@@ -25,6 +27,9 @@ export function reviewRow(row: Row, outcome: Row | undefined, repeats: number): 
     decision: decisionOf(row['decision']),
     reason: textOf(row['reason']),
     dashboard: textOf(row['dashboard']),
+    metrics: textsOf(row['metrics']),
+    rules: textsOf(row['rules']),
+    scope: textOf(row['scope']) ?? '',
     status: numberOf(status),
     ms: numberOf(ms),
     bytes: numberOf(bytes),

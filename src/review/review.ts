@@ -47,6 +47,10 @@ export interface ReviewRow {
   readonly ms: number | null
   readonly bytes: number | null
   readonly series: number | null
+  /** Metrics that its selectors name, the rules that carried it, and what was granted; empty where it has none. */
+  readonly metrics: readonly string[]
+  readonly rules: readonly string[]
+  readonly scope: string
   /** How many requests it stands for, itself included. */
   readonly repeats: number
 }

@@ -25,7 +25,8 @@ interface Found extends Foldable {
 }
 
 const wanted = `log, seq, epoch_ms(ts) AS at, kind, request, name, subject, cluster, endpoint, query, decision, reason,
-  coalesce(dashboard_title, dashboard) AS dashboard, fold, status, ms, bytes, series`
+  coalesce(dashboard_title, dashboard) AS dashboard, metrics, rules, scope, fold, status, ms, bytes,
+  series`
 
 /** A page of records, newest first. */
 export async function search(

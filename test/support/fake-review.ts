@@ -7,8 +7,6 @@ type Line = Readonly<Record<string, unknown>>
 export interface FakeReview extends Review {
   /** What every method answers from now on; null: what it finds. */
   failWith(failure: ReviewFailure | null): void
-  /** Rows say from now on what their records say of metrics, rules and scope. */
-  tellMore(): void
   /** What happens while an export is made. */
   whileExporting(run: () => Promise<void>): void
   /** What was asked, in order. */
@@ -18,10 +16,12 @@ export interface FakeReview extends Review {
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 const inner = (value: unknown, name: string): unknown => Reflect.get(Object(value ?? {}), name)
 
+const textsIn = (list: unknown, name: string): readonly string[] =>
+  Array.isArray(list) ? list.map((one: unknown) => textOf(inner(one, name))).filter((text) => text !== '') : []
+
 /** Reads the records anew at each question. */
 export function fakeReview(read: () => Promise<readonly FoundRecord[]>): FakeReview {
   let failure: ReviewFailure | null = null
-  let more = false
   let meanwhile = async (): Promise<void> => {}
   const asked: (readonly [string, ...unknown[]])[] = []
   const all = async () => (await read()).map((found) => ({ found, line: parsed(found.line) }))
@@ -38,14 +38,11 @@ export function fakeReview(read: () => Promise<readonly FoundRecord[]>): FakeRev
   return {
     asked,
     failWith: (with_) => void (failure = with_),
-    tellMore: () => void (more = true),
     whileExporting: (run) => void (meanwhile = run),
     async search(filter, within, page) {
       asked.push(['search', filter, within, page])
       if (failure !== null) return fail(failure)
-      const rows = (await chosen(filter, within)).map((row) =>
-        more ? { ...row, metrics: ['told'], rules: ['policy.csv:7'], scope: 'told' } : row,
-      )
+      const rows = await chosen(filter, within)
       const start = page.after === null ? 0 : Number(Buffer.from(page.after, 'base64url').toString())
       if (Number.isNaN(start))
         return fail({
@@ -152,6 +149,9 @@ function rowOf({ log, seq }: FoundRecord, line: Line, outcome: Line | undefined)
     decision: decision === 'allow' || decision === 'deny' ? decision : null,
     reason: text(line['reason']),
     dashboard: text(inner(claimed, 'x-dashboard-title')) ?? text(inner(claimed, 'x-dashboard-uid')),
+    metrics: textsIn(line['selectors'], 'metric'),
+    rules: Array.isArray(line['because']) ? line['because'].map(String) : [],
+    scope: textOf(line['scope']),
     status: number('status'),
     ms: number('ms'),
     bytes: number('bytes'),

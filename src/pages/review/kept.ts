@@ -18,23 +18,14 @@ export async function readWhole(
   reader: Reader,
   rows: readonly ReviewRow[],
 ): Promise<Result<readonly Fields[], ReviewFailure>> {
-  const { found, failure } = await readMany(reader, rows)
-  return failure === null ? ok(found) : fail(failure)
-}
-
-/** The same, up to the first that cannot be read in time. */
-export const readWhile = async (reader: Reader, rows: readonly ReviewRow[]): Promise<readonly Fields[]> =>
-  (await readMany(reader, rows)).found
-
-async function readMany(reader: Reader, rows: readonly ReviewRow[]) {
   const found: Fields[] = []
   for (let at = 0; at < rows.length; at += atOnce) {
     for (const one of await Promise.all(rows.slice(at, at + atOnce).map((row) => read(reader, row)))) {
-      if (!one.ok) return { found, failure: one.error }
+      if (!one.ok) return fail(one.error)
       if (one.value !== null) found.push(one.value)
     }
   }
-  return { found, failure: null }
+  return ok(found)
 }
 
 async function read({ review, within, signal }: Reader, row: ReviewRow): Promise<Result<Fields | null, ReviewFailure>> {

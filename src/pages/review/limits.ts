@@ -27,9 +27,8 @@ export const maxExporting = 7_200_000
 /** How long an exported file is kept for whoever asked for it, in milliseconds, and how many there may be. */
 export const exportLife = 1_800_000
 export const maxExports = 8
-/** Of how many records the summary of what a person saw is made, and for how many milliseconds they are read. */
+/** Of how many records the summary of what a person saw is made. */
 export const maxRead = 1_000
-export const maxReading = 3_000
 /** How many proofs are made at a time, and how many may wait for that. */
 export const maxProofs = { made: 1, waiting: 8 } as const
 /** Records among which the first one of a person is looked for. */

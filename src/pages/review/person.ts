@@ -6,14 +6,12 @@ import { paths } from '../paths.ts'
 import { enter, lookAt, showReview } from './enter.ts'
 import type { Auditor } from './enter.ts'
 import { failureNote, problemsNote, statusOf } from './failure.ts'
-import { maxFirst, maxRead, maxReading, pageRows } from './limits.ts'
+import { maxFirst, maxRead, pageRows } from './limits.ts'
 import { addressOf, readFilter, recordedOf } from './query.ts'
 import type { AskedFilter } from './query.ts'
 import { listOf } from './table.ts'
 import { clockTime, counted, iso, thousands, written } from './text.ts'
 import { timelineOf, totalOf } from './timeline.ts'
-import { toldOf } from './told.ts'
-import type { Told } from './told.ts'
 
 /** Everything that one person saw, of one namespace or of all: in sum, and record by record. */
 export async function showPerson(parts: PageParts, request: PageRequest): Promise<PageAnswer> {
@@ -53,13 +51,11 @@ async function found(auditor: Auditor, asked: AskedFilter) {
     return { title, body: html`${failureNote(failed.error)} ${form}`, status: statusOf(failed.error) }
   }
   if (!page.ok || !newest.ok || !timeline.ok) throw new Error('unreachable: none failed')
-  const soon = AbortSignal.any([signal, AbortSignal.timeout(maxReading)])
-  const told = await toldOf({ review, within, signal: soon }, newest.value.rows)
   const first = await firstOf(auditor, asked, timeline.value)
   const rows = newest.value.rows
-  const all = newest.value.next === null && told.length === rows.length
+  const all = newest.value.next === null
   const body = html`${sentence(asked, timeline.value, { first, last: rows[0] ?? null })} ${form}
-    ${timelineOf(paths.reviewPerson, asked, timeline.value)} ${summary(rows.slice(0, told.length), told, all)}
+    ${timelineOf(paths.reviewPerson, asked, timeline.value)} ${summary(rows, all)}
     <section aria-labelledby="records-title">
       <h2 id="records-title">Records</h2>
       ${listOf(paths.reviewPerson, asked, page.value)}
@@ -108,9 +104,9 @@ function sentence(
 }
 
 /** Which metrics, dashboards and endpoints, and by which rules. */
-function summary(rows: readonly ReviewRow[], told: readonly Told[], all: boolean): Html {
-  const allowed = told.filter((_, at) => rows[at]?.decision === 'allow')
-  const metrics = told.map((one) => one.metrics)
+function summary(rows: readonly ReviewRow[], all: boolean): Html {
+  const allowed = rows.filter(({ decision }) => decision === 'allow')
+  const metrics = rows.map((one) => one.metrics)
   const rules = allowed.map((one) => one.rules)
   const scopes = allowed.map(({ scope }) => [scope])
   return html`<p class="quiet">

@@ -203,6 +203,17 @@ describe('a search', { skip: noDuck }, () => {
     }
   })
 
+  it('tells of each record its metrics, its rules and what was granted, in the index and outside it', async () => {
+    const told = await allRows(review, { kind: 'decision' })
+    assert.ok(told.length > 300)
+    const bySeq = new Map(lines.map((line) => [line['seq'], line]))
+    for (const { seq, metrics, rules, scope } of told) {
+      const { selectors, because, scope: granted } = bySeq.get(seq) ?? {}
+      const named = (Array.isArray(selectors) ? selectors : []).flatMap((one: unknown) => Object(one).metric ?? [])
+      assert.deepEqual({ metrics, rules, scope }, { metrics: named, rules: because, scope: granted })
+    }
+  })
+
   it('refuses a cursor that is none, and a page of no size', async () => {
     for (const after of ['', 'x', 'WzFd', Buffer.from('[1,2,3]').toString('base64url'), 'a'.repeat(5_000), "';--"]) {
       const answer = await review.search({}, 'all', { after, limit: 10 }, never)
