@@ -401,7 +401,10 @@ const hidesName = ({ params }: ApiRequest): boolean => {
 /** Of equal series, topk takes those that come first, and a union has another order. */
 const choosesNone = ({ params }: ApiRequest): boolean => params.every(([, value]) => !value.includes('topk'))
 
-/** An answer's data in an order that means nothing, with numbers as far as adding up in another order leaves them. */
+/**
+ * An answer's data in an order that means nothing, with numbers as far as adding up in another order leaves them: with a digit more
+ * than are sure, two sums of the same lie on both sides of a half.
+ */
 async function dataOf(response: Response): Promise<readonly string[]> {
   const text = await response.text()
   assert.equal(response.status, 200, text)
@@ -409,7 +412,7 @@ async function dataOf(response: Response): Promise<readonly string[]> {
   const list: readonly unknown[] = Array.isArray(data) ? data : data.result
   const rounded = (_: string, value: unknown): unknown =>
     typeof value === 'string' && /^-?\d+(\.\d+)?(e[+-]?\d+)?$/.test(value)
-      ? Number(Number(value).toPrecision(12))
+      ? Number(Number(value).toPrecision(9))
       : value
   return list.map((one) => JSON.stringify(one, rounded)).toSorted()
 }
