@@ -6,7 +6,7 @@ import { assertGatewaySurvives, assertLogSurvives } from '../support/crash-round
 const audit = { rotate: { size: '24KiB' } }
 
 it('what a gateway answered is on record after kill -9', { timeout: 240_000 }, (t) =>
-  assertGatewaySurvives(t, 15, audit),
+  assertGatewaySurvives(t, 25, audit),
 )
 it('what a log acknowledged is in it after kill -9', { timeout: 240_000 }, (t) =>
   assertLogSurvives(t, 8, { longest: 300, rotateBytes: 200_000, maxBytes: 1_000_000 }),
